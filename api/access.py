@@ -1,0 +1,54 @@
+"""Whether a pass opens a workspace now, answered to reverse proxies by status and headers."""
+
+from flask import request
+
+from api import guards
+from api.callers import bearer_of, unauthenticated
+from api.calls import Answer, Calls
+from api.guards import ID
+from api.shapes import AccessQuery
+from api.visits import Visit
+from commands.check_pass import CheckPass, PassChecked
+from domain.refusals import Refusal, Unavailable
+
+calls = Calls("Access")
+COOKIE = "twinlock_pass"
+
+
+@calls.get(
+    "/v1/access",
+    guard=guards.anyone,
+    answers={200: None},
+    refuses=("unauthenticated",),
+    expects=None,
+    judged=AccessQuery,
+)
+def check_access(visit: Visit) -> Answer:
+    """For nginx auth_request, Traefik and Caddy: 200 with Remote headers, or 401.
+
+    The pass comes as bearer or in the cookie twinlock_pass; `workspace_id` stands in the query.
+    """
+    try:
+        holder = _holder(visit)
+    except Unavailable:
+        raise
+    except Refusal:
+        raise unauthenticated() from None
+    headers = {
+        "Remote-User": holder.member.id,
+        "Remote-Groups": holder.role,
+        "Remote-Workspace": holder.workspace.id,
+        "Remote-Amr": ",".join(holder.claims.amr),
+    }
+    return Answer(headers=headers)
+
+
+def _holder(visit: Visit) -> PassChecked:
+    given = request.args.getlist("workspace_id")
+    token = bearer_of(request.headers.get("Authorization")) or request.cookies.get(COOKIE)
+    if len(given) != 1 or not ID.fullmatch(given[0]) or not token or len(token) > 4096:
+        raise unauthenticated()
+    holder: PassChecked = visit.run(CheckPass(token=token))
+    if holder.workspace.id != given[0] or not holder.opens:
+        raise unauthenticated()
+    return holder

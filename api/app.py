@@ -1,0 +1,64 @@
+"""Builds the Flask application: JSON calls, their documentation, and the pages by the side."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from api import (
+    access,
+    cancel_page,
+    docs,
+    event_docs,
+    logins,
+    mfa,
+    openapi,
+    problem_pages,
+    proofs,
+    records,
+    ticket_work,
+    tickets,
+    wellknown,
+    workspaces,
+)
+from api.backend import Backend
+from api.metrics import Metrics
+from api.pages.all import put_up
+from api.pipeline import Pipeline
+
+AREAS = (
+    workspaces.calls,
+    logins.calls,
+    mfa.calls,
+    tickets.calls,
+    ticket_work.calls,
+    records.calls,
+    proofs.calls,
+    access.calls,
+    wellknown.calls,
+)
+
+
+def create_app(backend: Backend) -> Flask:
+    """An application of its own; several may live in one process."""
+    app = openapi.application("api")
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    pipeline = Pipeline(backend, Metrics())
+    pipeline.attach(app)
+    openapi.mount(app, pipeline, AREAS)
+    app.register_blueprint(docs.pages())
+    app.register_blueprint(event_docs.pages(backend))
+    app.register_blueprint(problem_pages.pages())
+    app.register_blueprint(cancel_page.pages(backend))
+    put_up(app, backend, pipeline.refuse_http)
+    if backend.metrics:
+        app.register_blueprint(docs.metrics(pipeline.metrics))
+    if backend.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app,
+            x_for=backend.trusted_proxies,
+            x_proto=0,
+            x_host=0,
+            x_port=0,
+            x_prefix=0,
+        )
+    return app

@@ -1,0 +1,135 @@
+"""How calls are declared: method, path, who may, what it answers and how it refuses."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel
+
+from api.guards import Guard
+
+Handler = Callable[..., "Answer"]
+Answers = Mapping[int, type[BaseModel] | None]
+ALWAYS = ("malformed", "unavailable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A status, a body where there is one, and the position of a command.
+
+    A `stream` is sent as it comes, as `media_type`; `closed` is called when it ends.
+    """
+
+    status: int = 200
+    body: BaseModel | None = None
+    stream: Iterable[bytes] | None = None
+    media_type: str = "application/json"
+    closed: Callable[[], None] | None = None
+    position: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One operation of the API.
+
+    `expects` is the kind of token that it is mostly called with, None where no Authorization
+    header is read; `optional` says that it also goes without. `reads` is the read model that it
+    waits for. `judged` describes a query that the handler itself judges.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    rule: str
+    handler: Handler
+    guard: Guard
+    answers: Answers
+    refuses: tuple[str, ...]
+    expects: str | None
+    reads: str | None
+    optional: bool
+    repeatable: bool
+    judged: type[BaseModel] | None
+
+    @property
+    def name(self) -> str:
+        """The operation's id."""
+        return self.handler.__name__
+
+    @property
+    def query(self) -> type[BaseModel] | None:
+        """What the query may hold."""
+        return _hints(self.handler).get("query")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is read."""
+        return "body" in _hints(self.handler)
+
+
+@cache
+def _hints(handler: Handler) -> dict[str, Any]:
+    """Asked for at every request, and slow to find out."""
+    return get_type_hints(handler)
+
+
+class Calls:
+    """The calls of one area, in the order in which they are told."""
+
+    def __init__(self, area: str) -> None:
+        """Name the area, as the documentation shows it."""
+        self.area = area
+        self._calls: list[Call] = []
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    def get(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
+        """Declare a question."""
+        return self._declare("GET", rule, repeatable=False, **said)
+
+    def post(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
+        """Declare a command, which is repeated safely under an Idempotency-Key."""
+        return self._declare("POST", rule, repeatable=True, **said)
+
+    def put(self, rule: str, *, repeatable: bool = False, **said: Any) -> Callable[..., Handler]:
+        """Declare a command that is idempotent by itself, mostly."""
+        return self._declare("PUT", rule, repeatable=repeatable, **said)
+
+    def delete(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
+        """Declare a command that takes something away."""
+        return self._declare("DELETE", rule, repeatable=False, **said)
+
+    def _declare(
+        self,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        rule: str,
+        *,
+        guard: Guard,
+        answers: Answers,
+        refuses: tuple[str, ...] = (),
+        expects: str | None = "api",
+        reads: str | None = None,
+        optional: bool = False,
+        judged: type[BaseModel] | None = None,
+        repeatable: bool,
+    ) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            self._calls.append(
+                Call(
+                    method=method,
+                    rule=rule,
+                    handler=handler,
+                    guard=guard,
+                    answers=answers,
+                    refuses=refuses,
+                    expects=expects,
+                    reads=reads,
+                    optional=optional,
+                    repeatable=repeatable,
+                    judged=judged,
+                )
+            )
+            return handler
+
+        return declare

@@ -1,0 +1,113 @@
+"""The audit trail as a stream: recorded before it leaves, and sent in constant memory."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import request
+
+from api.calls import Answer
+from api.csv_lines import csv_lines
+from api.visits import Visit
+from commands.record_export import RecordExport
+from domain.times import rfc3339
+from projections import audit_trail
+from projections.audit_summary import Summary, given, summary
+from projections.audit_trail import Filter, Row
+
+JSON = "application/json"
+KINDS = {"application/x-ndjson": "ndjson", "application/ndjson": "ndjson", "text/csv": "csv"}
+PAGE = 500
+COLUMNS = (
+    "position",
+    "time",
+    "type",
+    "actor_kind",
+    "actor_id",
+    "subject",
+    "workspace_id",
+    "request_id",
+    "result",
+    "data",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows: the filter, where to begin, and how many at most."""
+
+    filter: Filter
+    after: int = 0
+    limit: int | None = None
+
+
+def kind_asked() -> str | None:
+    """The kind of stream that the request prefers to a page of JSON; None for that page."""
+    return KINDS.get(request.accept_mimetypes.best_match([JSON, *KINDS]) or JSON)
+
+
+def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:
+    """Record the export, then stream it; its manifest stands in the header Twinlock-Manifest."""
+    with visit.backend.reads.connection() as connection:
+        found = summary(connection, wanted.filter, after=wanted.after, limit=wanted.limit)
+    done = visit.run(
+        RecordExport(
+            export_id=secrets.token_hex(16),
+            format=kind,
+            wanted=given(wanted.filter),
+            count=found.count,
+            first=found.first,
+            last=found.last,
+        )
+    )
+    rows = _rows(visit, wanted, found)
+    lines = csv_lines(COLUMNS, map(_cells, rows)) if kind == "csv" else map(line, rows)
+    return Answer(
+        stream=(text.encode() for text in lines),
+        media_type=next(name for name, each in KINDS.items() if each == kind),
+        position=done.position,
+        headers={
+            "Twinlock-Manifest": _manifest(visit, wanted, found),
+            "Content-Disposition": f'attachment; filename="audit.{kind}"',
+            "X-Accel-Buffering": "no",
+        },
+    )
+
+
+def line(row: Row) -> str:
+    """An event as a line of JSON."""
+    shown = {name: getattr(row, name) for name in COLUMNS if not name.startswith("actor_")}
+    actor = {"kind": row.actor_kind, "id": row.actor_id}
+    said = {**shown, "time": rfc3339(row.time), "actor": actor}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    data = json.dumps(row.data, ensure_ascii=False, sort_keys=True)
+    told = {"data": data, "time": rfc3339(row.time)}
+    return tuple(told[name] if name in told else getattr(row, name) for name in COLUMNS)
+
+
+def _rows(visit: Visit, wanted: Wanted, found: Summary) -> Iterator[Row]:
+    """Page after page, each on a connection of the moment: a slow reader holds none."""
+    after, last = wanted.after, found.last or 0
+    while after < last:
+        with visit.backend.reads.connection() as connection:
+            rows = audit_trail.page(connection, wanted.filter, after=after, limit=PAGE)
+        kept = [row for row in rows if row.position <= last]
+        yield from kept
+        after = kept[-1].position if len(kept) == PAGE else last
+
+
+def _manifest(visit: Visit, wanted: Wanted, found: Summary) -> str:
+    """In one line of ASCII, as headers are; the signed form of it is `twinlock audit export`."""
+    signed = visit.backend.proofs.head()
+    said = {
+        "filter": given(wanted.filter),
+        "count": found.count,
+        "first": found.first,
+        "last": found.last,
+        "checkpoint": signed and {"size": signed.size, "root": signed.root},
+    }
+    return json.dumps(said, separators=(",", ":"))

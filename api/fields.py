@@ -1,0 +1,188 @@
+"""The kinds of values that requests and answers are made of, with their limits."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.config import JsonDict
+
+from domain.facts import FACTS
+from domain.onetime import BIND, EMAIL_CODE, RECOVERY_CODE, TICKET
+from domain.times import rfc3339
+from domain.totp import CODE as TOTP_CODE
+
+RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
+MOST = 10**18 - 1
+BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that make text read differently from how it is written."""
+ATOM = r"[^\s@<>()\[\],;:\\\".]+"
+ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@{ATOM}(?:\.{ATOM})*")
+
+
+class Strict(BaseModel):
+    """What a request may hold: exact types, and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def model_json_schema(cls, *said: Any, **more: Any) -> dict[str, Any]:
+        """Make the plain schema once: flask-openapi asks for it at every request with a query."""
+        return super().model_json_schema(*said, **more) if said or more else _plain_schema(cls)
+
+
+@cache
+def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return BaseModel.model_json_schema.__func__(model)  # type: ignore[attr-defined, no-any-return]
+
+
+class Shape(BaseModel):
+    """What an answer holds."""
+
+    model_config = ConfigDict(populate_by_name=True, frozen=True, hide_input_in_errors=True)
+
+
+def _plain(text: str, allowed: str = "") -> str:
+    for character in text:
+        hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        if (hidden and character not in allowed) or character in BIDI:
+            raise ValueError("holds a character that is not accepted")
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+def _lines(text: str) -> str:
+    return _plain(text.replace("\r\n", "\n").replace("\r", "\n"), "\n\t")
+
+
+def _email(text: str) -> str:
+    if not ADDRESS.fullmatch(_plain(text)) or "=?" in text:
+        raise ValueError("is no address")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(_plain(text))
+    odd = any(c.isspace() or c in '\\"<>^`{|}' for c in text) or not text.isascii()
+    if odd or parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("is no absolute http address")
+    if "#" in text or "@" in parts.netloc:
+        raise ValueError("holds a fragment or a user")
+    _ = parts.port
+    return text
+
+
+def _time(value: object) -> object:
+    if not isinstance(value, str) or not RFC3339.fullmatch(value):
+        raise ValueError("is no RFC 3339 time with an offset")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+def _count(value: object) -> object:
+    """Numbers in a query come as text."""
+    if not isinstance(value, str) or not DIGITS.fullmatch(value):
+        raise ValueError("is no whole number")
+    return int(value)
+
+
+def _place(value: object) -> object:
+    """A position in digits, or a time."""
+    digits = isinstance(value, str) and DIGITS.fullmatch(value)
+    return _count(value) if digits else _time(value)
+
+
+def _wire_name(text: str) -> str:
+    if text not in {shape.wire_name for shape in FACTS.values()}:
+        raise ValueError("is no event type")
+    return text
+
+
+def _wire_names(text: str) -> str:
+    for name in text.split(","):
+        _wire_name(name)
+    return text
+
+
+def _whole(pattern: re.Pattern[str]) -> str:
+    return f"^{pattern.pattern}$"
+
+
+def _text_of(characters: str) -> JsonDict:
+    return {"pattern": rf"^[{characters}]*[^\s{characters.removeprefix('^')}][{characters}]*$"}
+
+
+ODD = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""What `_plain` refuses, for the document."""
+ON_ONE_LINE = _text_of(f"^{ODD}")
+ON_LINES = _text_of("^" + ODD.replace(r"\x1f", r"\x08\x0b\x0c\x0e-\x1f"))
+PART = rf"[^\s@<>()\[\],;:\\\".{ODD}]+"
+MAILBOX: JsonDict = {"pattern": rf"^(?!.*=\?){PART}(\.{PART})*@{PART}(\.{PART})*$"}
+PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
+HTTP: JsonDict = {
+    "pattern": rf"^https?://[A-Za-z0-9.-]*[A-Za-z0-9](:({PORT}))?([/?][!$-;=?-Z_a-z~]*)?$"
+}
+TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,128}$")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
+]
+Title = Annotated[
+    str, Field(min_length=1, max_length=200, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
+]
+Text = Annotated[
+    str, Field(min_length=1, max_length=4000, json_schema_extra=ON_LINES), AfterValidator(_lines)
+]
+HostState = Annotated[
+    str, Field(min_length=1, max_length=1000, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
+]
+Email = Annotated[
+    str, Field(min_length=3, max_length=254, json_schema_extra=MAILBOX), AfterValidator(_email)
+]
+Url = Annotated[
+    str, Field(min_length=8, max_length=2000, json_schema_extra=HTTP), AfterValidator(_url)
+]
+Code = Annotated[str, Field(pattern=_whole(TOTP_CODE))]
+RecoveryCode = Annotated[str, Field(pattern=_whole(RECOVERY_CODE))]
+BindCode = Annotated[str, Field(pattern=_whole(EMAIL_CODE[BIND]))]
+TicketCode = Annotated[str, Field(pattern=_whole(EMAIL_CODE[TICKET]))]
+OneTimeToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,256}$")]
+GivenTime = Annotated[datetime, BeforeValidator(_time), TIME_SCHEMA]
+WireName = Annotated[str, Field(max_length=100), AfterValidator(_wire_name)]
+WireNames = Annotated[str, Field(max_length=2000), AfterValidator(_wire_names)]
+Position = Annotated[
+    int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST})
+]
+Place = Annotated[
+    int | datetime,
+    BeforeValidator(_place),
+    WithJsonSchema(
+        {"oneOf": [{"type": "integer", "minimum": 0, "maximum": MOST}, TIME_SCHEMA.json_schema]}
+    ),
+]
+Limit = Annotated[
+    int,
+    BeforeValidator(_count),
+    Field(ge=1, le=500),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
+]
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{20,600}$")]
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), TIME_SCHEMA]

@@ -1,0 +1,142 @@
+"""The one home of flask-openapi: calls become Flask views, and an OpenAPI 3.1 document."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, NoReturn
+
+from flask import Flask, Response
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.models.info import Info
+from flask_openapi.openapi import OpenAPI
+from pydantic import ValidationError
+
+from api import answers
+from api.calls import ALWAYS, Call, Calls
+from api.pipeline import Pipeline
+from api.problems import MEDIA_TYPE
+from api.refusals import status_of_slug
+from api.strict_json import MOST_BYTES, StrictRequest
+from domain.refusals import Malformed
+
+VERSION = "3.1.1"
+"""Said explicitly: the library would write 3.2."""
+DESCRIPTION = (
+    "MFA management: binding, logins, policies, unbinding and the audit trail. "
+    "Every refusal is application/problem+json (RFC 9457) with a `type` that ends in its slug."
+)
+BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
+
+
+def application(name: str) -> OpenAPI:
+    """A Flask application that documents itself; the pages of the library stay off."""
+    app = OpenAPI(
+        name,
+        info=Info(title="Twinlock", version="1", description=DESCRIPTION),
+        security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
+        validation_error_status=422,
+        validation_error_model=answers.Problem,
+        validation_error_callback=_refuse,
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.openapi_version = VERSION
+    app.request_class = StrictRequest
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # forms too, also where no length is said
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    return app
+
+
+def mount(app: OpenAPI, pipeline: Pipeline, areas: Iterable[Calls]) -> None:
+    """Make views of the calls and document them.
+
+    One blueprint holds all: of a path that two of them share, the library keeps one's methods.
+    """
+    blueprint = APIBlueprint("calls", __name__)
+    for area in areas:
+        for call in area:
+            register = getattr(blueprint, call.method.lower())
+            said = _said(call) | {"tags": [{"name": area.area}]}
+            register(call.rule, **said)(_view(pipeline, call))
+            pipeline.calls[f"{blueprint.name}.{call.name}"] = call
+    app.register_api(blueprint)
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document."""
+    assert isinstance(app, OpenAPI)
+    spec: dict[str, Any] = app.api_doc
+    return spec
+
+
+def _view(pipeline: Pipeline, call: Call) -> Callable[..., Response]:
+    """A fresh function per application: the library writes on it."""
+
+    @wraps(call.handler)
+    def view(**arguments: Any) -> Response:
+        return pipeline.answer(call, arguments)
+
+    return view
+
+
+def _said(call: Call) -> dict[str, Any]:
+    summary, _, description = (call.handler.__doc__ or "").strip().partition("\n")
+    said: dict[str, Any] = {
+        "operation_id": call.name,
+        "summary": summary,
+        "description": description.strip() or summary,
+        "responses": _responses(call),
+        "openapi_extensions": {"parameters": _parameters(call)},
+    }
+    if call.expects:
+        said["security"] = [*BEARER, {}] if call.optional else BEARER
+    return said
+
+
+def _responses(call: Call) -> dict[str, Any]:
+    """Answers, and problems by status; both for every operation, which inherits none."""
+    said: dict[str, Any] = {str(status): model for status, model in call.answers.items()}
+    slugs: dict[int, list[str]] = {}
+    for slug in _slugs(call):
+        slugs.setdefault(status_of_slug(slug), []).append(slug)
+    for status, names in sorted(slugs.items()):
+        if status not in call.answers:
+            said[str(status)] = {
+                "description": ", ".join(names),
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+    return said
+
+
+def _slugs(call: Call) -> list[str]:
+    slugs = [*call.refuses, *ALWAYS]
+    if call.expects:
+        slugs += ["unauthenticated", "forbidden"]
+    if "<" in call.rule:
+        slugs.append("not-found")
+    if call.has_body:
+        slugs += ["too-large", "unsupported-media-type"]
+    if call.repeatable:
+        slugs += ["idempotency-mismatch", "in-progress"]
+    if call.reads:
+        slugs.append("not-yet-visible")
+    return list(dict.fromkeys(slugs))
+
+
+def _parameters(call: Call) -> list[dict[str, Any]]:
+    """Parameters that no model describes."""
+    found = []
+    if call.judged is not None:
+        shape = call.judged.model_json_schema()
+        for name, schema in shape["properties"].items():
+            found.append({"name": name, "in": "query", "required": True, "schema": schema})
+    return found
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    """Name the field that is wrong, and never what it held."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    if first["type"] == "extra_forbidden":
+        raise Malformed("There is a field that is not known.")
+    where = first["loc"][0] if first["loc"] else "The body"
+    what = "is missing" if first["type"] == "missing" else "has the wrong form"
+    raise Malformed(f"{where}: {what}.") from None

@@ -1,0 +1,287 @@
+"""The agents' queue and the tickets that they work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Response, url_for
+from flask_babel import format_timedelta, lazy_gettext
+from flask_babel import gettext as _
+from pydantic import ValidationError
+
+from api import guards, ticket_work
+from api.pages import staff
+from api.pages.event_words import in_words
+from api.pages.page import Page
+from api.pages.site import Site
+from api.shapes import ForwardBody, ReasonBody, TicketPath
+from api.tickets import ticket_shown
+from api.visits import Visit
+from commands.contact import contact_of
+from commands.ticket_text import text_of
+from domain import unbind_ticket
+from domain.member_mfa import MemberMFA
+from domain.refusals import Refusal
+from domain.unbind_ticket import OPEN, UnbindTicket
+from projections import audit_trail, tickets
+
+PAGE = 50
+STATUSES = {
+    "submitted": lazy_gettext("Waiting for assignment"),
+    "in_review": lazy_gettext("In review"),
+    "approved": lazy_gettext("Approved"),
+    "rejected": lazy_gettext("Rejected"),
+    "cancelled": lazy_gettext("Cancelled"),
+}
+TONES = {"submitted": "warn", "approved": "good", "rejected": "bad"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A ticket in the queue."""
+
+    ticket: UnbindTicket
+    href: str
+    title: str | None
+    state: str
+    tone: str
+    age: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What speaks for the request and what against it; never a secret."""
+
+    name: str | None
+    address: str | None
+    failures_day: int
+    failures_month: int
+    last_failure: datetime | None
+    locked_until: datetime | None
+    bound_at: datetime | None
+    last_used_at: datetime | None
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something that happened to the ticket."""
+
+    time: datetime
+    action: str
+    who: str | None
+
+
+def add_to(site: Site) -> None:
+    """Add the pages."""
+    site.menu("agents.queue", lazy_gettext("Tickets"), "support")
+    site.get("/support/tickets", "agents.queue", guards.roles("support"), queue)
+    site.get("/support/tickets/<ticket_id>", "agents.ticket", guards.works_ticket, ticket)
+    for verb, work in WORK.items():
+        rule = f"/support/tickets/<ticket_id>/{verb}"
+        site.post(rule, f"agents.{verb}", guards.works_ticket, work)
+
+
+def queue(visit: Visit) -> Page:
+    """The tickets, oldest first; open ones unless others are asked for."""
+    chosen = staff.one_of("show", ("open", "mine", "all"))
+    after = staff.number("after")
+    with visit.backend.reads.connection() as connection:
+        found = tickets.queue(
+            connection,
+            statuses=() if chosen == "all" else OPEN,
+            assignee=visit.caller.member_id if chosen == "mine" else None,
+            after=after,
+            limit=PAGE + 1,
+        )
+    lines, rest = found[:PAGE], found[PAGE:]
+    return Page(
+        "staff/tickets.html",
+        choices=_choices(chosen),
+        caption=CAPTIONS[chosen],
+        empty=EMPTY[chosen],
+        myself=visit.caller.member_id,
+        lines=[_line(visit, row.ticket) for row in lines],
+        first=url_for("agents.queue", show=chosen) if after else None,
+        next=url_for("agents.queue", show=chosen, after=lines[-1].place) if rest else None,
+    )
+
+
+CAPTIONS = {
+    "open": lazy_gettext("Open tickets, the oldest first"),
+    "mine": lazy_gettext("Open tickets assigned to you, the oldest first"),
+    "all": lazy_gettext("All tickets, the oldest first"),
+}
+EMPTY = {
+    "open": lazy_gettext("No ticket is open. Well done."),
+    "mine": lazy_gettext("No open ticket is assigned to you."),
+    "all": lazy_gettext("There is no ticket yet."),
+}
+
+
+def _choices(chosen: str) -> list[staff.Chip]:
+    words = {"open": _("Open"), "mine": _("Mine"), "all": _("All")}
+    return [
+        staff.Chip(text=text, href=url_for("agents.queue", show=name), chosen=name == chosen)
+        for name, text in words.items()
+    ]
+
+
+def _line(visit: Visit, ticket: UnbindTicket) -> Line:
+    text = text_of(visit.backend.desk.vault, ticket.member_id, ticket.id)
+    age = visit.at - (ticket.submitted_at or visit.at)
+    return Line(
+        ticket=ticket,
+        href=url_for("agents.ticket", ticket_id=ticket.id),
+        title=text.title if text else None,
+        state=str(STATUSES[ticket.status]),
+        tone=TONES.get(ticket.status, ""),
+        age=format_timedelta(max(age, timedelta()), threshold=1.5),
+    )
+
+
+def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
+    """One ticket with its evidence, and what this agent may do with it."""
+    assert visit.ticket is not None
+    one, me = visit.ticket, visit.caller.member_id or ""
+    member = visit.backend.desk.store.load(MemberMFA, one.member_id)
+    offered = _offered(one, me, member)
+    return Page(
+        "staff/ticket.html",
+        ticket=one,
+        shown=ticket_shown(visit, one),
+        state=str(STATUSES[one.status]),
+        tone=TONES.get(one.status, ""),
+        evidence=_evidence(visit, one, member),
+        steps=_steps(visit, one),
+        offered=offered,
+        instead=None if {"claim", "approve"} & offered else _instead(one, me),
+        last=len(one.approvers) + 1 >= one.approvals_needed,
+        agents=_others(visit, one) if "forward" in offered else (),
+        myself=me,
+        wrong=wrong,
+    )
+
+
+def _offered(ticket: UnbindTicket, agent_id: str, member: MemberMFA) -> frozenset[str]:
+    """The steps that the domain would let this agent take now."""
+    tries = {
+        "claim": lambda: unbind_ticket.claim(ticket, agent_id),
+        "approve": lambda: unbind_ticket.approve(ticket, agent_id, member),
+        "reject": lambda: unbind_ticket.reject(ticket, agent_id),
+        "forward": lambda: unbind_ticket.forward(ticket, agent_id, None),
+    }
+    return frozenset(verb for verb, attempt in tries.items() if not _refused(attempt))
+
+
+def _refused(attempt: staff.Attempt) -> bool:
+    try:
+        attempt()
+    except Refusal:
+        return True
+    return False
+
+
+def _instead(ticket: UnbindTicket, me: str) -> str:
+    """Why this agent can neither claim nor approve."""
+    if ticket.status not in OPEN:
+        return _("The ticket is closed.")
+    if ticket.member_id == me:
+        return _("This is your own request: other agents decide on it.")
+    if me in ticket.approvers:
+        return _("You approved. Another agent has to approve too.")
+    return _("Another agent works on this ticket.")
+
+
+def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence:
+    contact = contact_of(visit.backend.desk.vault, member.id)
+    failed = [at for at in member.failed_at if at > visit.at - timedelta(days=30)]
+    return Evidence(
+        name=contact.name if contact else None,
+        address=contact.masked if contact else None,
+        failures_day=len([at for at in failed if at > visit.at - timedelta(days=1)]),
+        failures_month=len(failed),
+        last_failure=max(failed, default=None),
+        locked_until=member.locked_until(visit.at),
+        bound_at=member.bound_at,
+        last_used_at=member.last_used_at,
+        gone=member.binding_id != ticket.binding_id,
+    )
+
+
+def _steps(visit: Visit, ticket: UnbindTicket) -> list[Step]:
+    wanted = audit_trail.Filter(ticket_id=ticket.id)
+    with visit.backend.reads.connection() as connection:
+        rows = audit_trail.page(connection, wanted, limit=100)
+    return [
+        Step(time=row.time, action=in_words(row.type), who=row.data.get("to") or row.actor_id)
+        for row in rows
+        if row.subject == f"ticket/{ticket.id}"
+    ]
+
+
+def _others(visit: Visit, ticket: UnbindTicket) -> list[str]:
+    """The agents to whom this ticket can go."""
+    body = ticket_work.list_agents(visit, staff.page_asked_for(500)).body
+    assert body is not None
+    not_for = (visit.caller.member_id, ticket.member_id)
+    return [agent for agent in body.items if agent not in not_for]  # type: ignore[attr-defined]
+
+
+def _claim(visit: Visit) -> Response:
+    done = ticket_work.claim_ticket(visit, _path(visit))
+    return _back(visit, done.position, _("The ticket is yours."))
+
+
+def _forward(visit: Visit) -> Response:
+    to = staff.field("to") or None
+    done = ticket_work.forward_ticket(visit, _path(visit), ForwardBody(to=to))
+    said = _("Forwarded to %(agent)s.", agent=to) if to else _("The ticket is in the queue again.")
+    return _back(visit, done.position, said)
+
+
+def _approve(visit: Visit) -> Page | Response:
+    reason = _reason("approve_reason")
+    if reason is None:
+        return ticket(
+            visit, wrong={"approve_reason": _("Say why you approve: the member is told.")}
+        )
+    done = ticket_work.approve_ticket(visit, _path(visit), reason)
+    if done.body is not None and getattr(done.body, "status", "") == unbind_ticket.APPROVED:
+        return _back(visit, done.position, _("Approved. The authenticator is off."))
+    return _back(visit, done.position, _("Your approval is recorded. Another agent decides now."))
+
+
+def _reject(visit: Visit) -> Page | Response:
+    reason = _reason("reject_reason")
+    if reason is None:
+        return ticket(visit, wrong={"reject_reason": _("Say why you reject: the member is told.")})
+    done = ticket_work.reject_ticket(visit, _path(visit), reason)
+    return _back(visit, done.position, _("The ticket is rejected. The authenticator stays."))
+
+
+WORK: dict[str, Callable[[Visit], Page | Response]] = {
+    "claim": _claim,
+    "forward": _forward,
+    "approve": _approve,
+    "reject": _reject,
+}
+
+
+def _reason(name: str) -> ReasonBody | None:
+    try:
+        return ReasonBody(reason=staff.field(name))
+    except ValidationError:
+        return None
+
+
+def _path(visit: Visit) -> TicketPath:
+    assert visit.ticket is not None
+    return TicketPath(ticket_id=visit.ticket.id)
+
+
+def _back(visit: Visit, position: int | None, said: str) -> Response:
+    """To the ticket again, once the queue shows what was done."""
+    assert visit.ticket is not None
+    staff.settle(visit, position, tickets.KEY, audit_trail.KEY)
+    return Page.elsewhere(url_for("agents.ticket", ticket_id=visit.ticket.id), said)

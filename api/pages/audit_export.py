@@ -1,0 +1,23 @@
+"""The audit trail as a file: exactly what the filters let through, oldest first."""
+
+from flask import Response
+from pydantic import ValidationError
+
+from api import exports
+from api.pages import staff
+from api.pages.audit_filters import Asked, within_scope
+from api.visits import Visit
+from domain.refusals import Malformed
+
+FORMATS = ("csv", "ndjson")
+
+
+def export(visit: Visit) -> Response:
+    """The same stream as the API's, recorded alike."""
+    kind = staff.one_of("format", FORMATS)
+    try:
+        wanted = within_scope(visit, Asked.read().filter())
+    except ValidationError:
+        raise Malformed("A filter cannot be.") from None
+    said = exports.export(visit, exports.Wanted(filter=wanted), kind)
+    return Response(said.stream, mimetype=said.media_type, headers=dict(said.headers))

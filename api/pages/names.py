@@ -1,0 +1,30 @@
+"""What people and workspaces are called on pages, out of the vault."""
+
+import json
+from dataclasses import dataclass
+
+from api.visits import Visit
+from commands.contact import contact_of
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """Whose login or settings a page is about; the address is masked."""
+
+    member_id: str
+    name: str
+    address: str
+
+
+def account_of(visit: Visit, member_id: str) -> Account:
+    """The member by name and masked address; by id where there is neither."""
+    contact = contact_of(visit.backend.desk.vault, member_id)
+    if contact is None:
+        return Account(member_id, member_id, "")
+    return Account(member_id, contact.name, contact.masked)
+
+
+def workspace_name(visit: Visit, workspace_id: str) -> str:
+    """The workspace's name."""
+    profile = visit.backend.desk.vault.peek(f"workspace/{workspace_id}", "profile")
+    return str(json.loads(profile)["name"]) if profile else workspace_id

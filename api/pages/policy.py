@@ -1,0 +1,168 @@
+"""An owner's workspace policy: what is in force, who would be stopped, and the change itself."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from flask import Response, url_for
+from flask_babel import format_datetime, lazy_gettext, ngettext
+from flask_babel import gettext as _
+
+from api import answers, reading, workspaces
+from api.pages import staff, typed
+from api.pages.event_words import actor_in_words
+from api.pages.names import workspace_name
+from api.pages.page import Page
+from api.pages.site import Site
+from api.shapes import PolicyBody, WorkspacePath
+from api.visits import Visit
+from domain.refusals import Malformed, Refusal
+from domain.times import rfc3339
+from domain.workspace import ENFORCED, OFF
+from projections import standing
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """The policy that the owner has in mind; the day of grace begins at midnight UTC."""
+
+    mode: str
+    day: date | None
+
+    @property
+    def grace_until(self) -> datetime | None:
+        """When members without MFA are stopped; None: at once."""
+        return datetime.combine(self.day, time(), UTC) if self.day and self.enforced else None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether members need MFA."""
+        return self.mode == ENFORCED
+
+
+def add_to(site: Site) -> None:
+    """Add the pages."""
+    owner = staff.at_home("owner", closed=True)
+    site.menu("policy.show", lazy_gettext("MFA policy"), "owner")
+    site.get("/policy", "policy.show", owner, show)
+    site.get("/policy/preview", "policy.preview", owner, preview)
+    site.post("/policy", "policy.save", owner, save)
+
+
+def show(visit: Visit, *, wish: Wish | None = None, wrong: str = "") -> Page:
+    """The policy now, and a form that leads to the preview."""
+    assert visit.workspace is not None
+    now = reading.policy_now(visit.backend, visit.workspace)
+    by = now.changed_by
+    day = wish.day if wish else now.grace_until.date() if now.grace_until else None
+    return Page(
+        "staff/policy.html",
+        workspace=workspace_name(visit, visit.workspace.id),
+        policy=now,
+        in_grace=now.in_grace(visit.at),
+        mode=_("Enforced") if now.mode == ENFORCED else _("Off"),
+        changed_by=f"{actor_in_words(by.kind)} {by.id or ''}".strip() if by else None,
+        chosen=wish.mode if wish else now.mode,
+        grace=day.isoformat() if day else "",
+        tomorrow=(visit.at + timedelta(days=1)).date().isoformat(),
+        wrong={"grace": wrong} if wrong else None,
+    )
+
+
+def preview(visit: Visit) -> Page:
+    """Whom the policy would stop, by name, before anything is saved."""
+    wish = _wish(staff.argument)
+    if (grace := wish.grace_until) is not None and grace <= visit.at:
+        return show(visit, wish=wish, wrong=_("Choose a day in the future."))
+    return _preview(visit, wish)
+
+
+def save(visit: Visit) -> Page | Response:
+    """Set the policy with the owner's fresh code."""
+    wish = _wish(staff.field)
+    code, wrong = typed.digits(staff.field("code"))
+    if code is None:
+        return _preview(visit, wish, wrong=wrong)
+    body = PolicyBody.model_validate(
+        {"mode": wish.mode, "grace_until": rfc3339(wish.grace_until), "code": code}
+    )
+    try:
+        done = workspaces.put_mfa_policy(visit, _path(visit), body)
+    except Refusal as refusal:
+        return _preview(visit, wish, refusal=refusal)
+    staff.settle(visit, done.position, standing.KEY)
+    said = _("MFA is enforced.") if wish.enforced else _("MFA is no longer enforced.")
+    return Page.elsewhere(url_for("policy.show"), said)
+
+
+def _preview(visit: Visit, wish: Wish, *, wrong: str = "", refusal: Refusal | None = None) -> Page:
+    query = staff.page_asked_for(PAGE)
+    seen = workspaces.preview_mfa_policy(visit, _path(visit), query).body
+    assert isinstance(seen, answers.Preview)
+    asked: dict[str, Any] = {
+        "mode": wish.mode,
+        "grace_until": wish.day.isoformat() if wish.day else "",
+    }
+    there = url_for("policy.preview", **asked)
+    return Page(
+        "staff/policy_preview.html",
+        refusal=refusal,
+        headline=_headline(seen.members, seen.stopped, wish),
+        consequence=_consequence(wish),
+        stopped=seen.items if wish.enforced else (),
+        first=there if query.cursor else None,
+        next=url_for("policy.preview", **asked, cursor=seen.next_cursor)
+        if seen.next_cursor
+        else None,
+        chosen=wish.mode,
+        grace=asked["grace_until"],
+        save=_("Enforce MFA") if wish.enforced else _("Switch MFA off"),
+        wrong=wrong,
+    )
+
+
+def _headline(members: int, stopped: int, wish: Wish) -> str:
+    if not wish.enforced:
+        return _("No member will be stopped")
+    return ngettext(
+        "%(stopped)s of %(num)s member will be stopped",
+        "%(stopped)s of %(num)s members will be stopped",
+        members,
+        stopped=stopped,
+    )
+
+
+def _consequence(wish: Wish) -> str:
+    if not wish.enforced:
+        return _(
+            "Members without MFA enter with their password alone. Bound members still give a code."
+        )
+    if wish.grace_until is None:
+        return _(
+            "From now on they enter only after binding an authenticator. They can do so"
+            " when they next log in."
+        )
+    until = format_datetime(wish.grace_until, "long", rebase=False)
+    return _(
+        "Until %(until)s UTC they may skip binding an authenticator; from then on they are"
+        " stopped.",
+        until=until,
+    )
+
+
+def _wish(given: staff.Given) -> Wish:
+    mode = given("mode")
+    if mode not in (OFF, ENFORCED):
+        raise Malformed("mode: is off or enforced.")
+    text = given("grace_until")
+    try:
+        return Wish(mode=mode, day=date.fromisoformat(text) if text else None)
+    except ValueError:
+        raise Malformed("grace_until: is a day.") from None
+
+
+def _path(visit: Visit) -> WorkspacePath:
+    assert visit.workspace is not None
+    return WorkspacePath(workspace_id=visit.workspace.id)

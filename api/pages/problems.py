@@ -1,0 +1,87 @@
+"""The pages that say what went wrong, what to do about it, and a request id (UX 26)."""
+
+from typing import Any
+
+from flask import g, url_for
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from api.pages.origin import FIELD
+from api.pages.page import Page
+from api.pages.refusals import CrossSite, StaleForm
+from api.pages.words import refused
+from api.refusals import status_of
+from domain.refusals import Refusal, Unauthenticated
+
+
+def page(refusal: Refusal, *, in_login: bool = False) -> Page:
+    """The page of the refusal's status."""
+    status = status_of(refusal)
+    title, what, then = _words(refusal, status, in_login)
+    return Page(
+        "problem_page.html",
+        status=status,
+        title=title,
+        what=what,
+        then=then,
+        request_id=g.get("request_id", ""),
+        back=None if in_login else url_for("front.page"),
+        retry_after=refusal.retry_after,
+    )
+
+
+def csrf_field() -> Markup:
+    """The hidden field that every form begins with."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, g.browser.csrf())
+
+
+def _words(refusal: Refusal, status: int, in_login: bool) -> tuple[str, Any, str]:
+    """What happened, in a title and a sentence, and what to do."""
+    if isinstance(refusal, CrossSite):
+        return (
+            _("Not allowed"),
+            _("The form was sent from another website, so nothing was done."),
+            _("If you meant to do this, open the page here and send the form again."),
+        )
+    if isinstance(refusal, StaleForm):
+        return (
+            _("This page was out of date"),
+            _(
+                "You have signed in or out, or taken another step, in another tab since this"
+                " page was opened. What you sent was not carried out."
+            ),
+            _("Go on from the newest page."),
+        )
+    if isinstance(refusal, Unauthenticated):
+        return (
+            _("This login has ended") if in_login else _("You are signed out"),
+            _("It was finished, took longer than ten minutes, or was ended.")
+            if in_login
+            else _("Your session has ended, or you have not signed in yet."),
+            _("Go back to the application and log in again."),
+        )
+    return _titles(status), refused(refusal), _advice(status)
+
+
+def _titles(status: int) -> str:
+    return {
+        403: _("Not allowed"),
+        404: _("Nothing here"),
+        405: _("Nothing to do here"),
+        409: _("This no longer fits"),
+        422: _("Something is missing"),
+        429: _("Too often"),
+        503: _("Please try again soon"),
+    }.get(status, _("Something went wrong"))
+
+
+def _advice(status: int) -> str:
+    return {
+        403: _("Sign in as somebody who may, or ask an owner of the workspace."),
+        404: _("Check the address, or begin at the front page."),
+        405: _("Begin at the front page."),
+        409: _("Begin at the front page to see how things stand now."),
+        422: _("Go back and fill in the form again."),
+        429: _("Wait a little, then try again."),
+        503: _("Wait a moment, then try again."),
+    }.get(status, _("Try again. If it happens once more, tell support the request id."))

@@ -1,0 +1,220 @@
+"""Asking support to unbind without the device: the form, with the mailed code as proof."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Response, g, request, url_for
+from flask_babel import gettext as _
+from pydantic import ValidationError
+
+from api.alike import alike
+from api.guards import anyone
+from api.pages import browsers, login, typed
+from api.pages.browsers import LOGIN, MEMBER
+from api.pages.page import Page
+from api.pages.site import Site
+from api.pipeline import keyed_address
+from api.refusals import status_of
+from api.shapes import TicketBody
+from api.visits import Arguments, Visit
+from commands.live_login import require_call
+from commands.send_ticket_code import SendTicketCode
+from commands.submit_ticket import SubmitTicket, TicketFiled
+from commands.ticket_text import TicketText
+from domain.refusals import CodeRejected, NotBound, Refusal, TicketOpen, TooMany
+from domain.unbind_ticket import UnbindTicket
+
+PROOFLESS = "0" * 8
+"""Stands in for the mailed code while the rest of the form is checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the form stands: inside a login, whose first factor is proven, or open to anybody."""
+
+    name: str
+    place: str
+
+    def url(self, step: str) -> str:
+        """The address of a step."""
+        return url_for(f"{self.name}.{step}")
+
+    @property
+    def in_login(self) -> bool:
+        """Whether a login proves the first factor."""
+        return self.place == LOGIN
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Written:
+    """What the form holds."""
+
+    title: str
+    description: str
+    email: str
+    challenge_id: str
+
+    @classmethod
+    def read(cls) -> "Written":
+        """Out of the request."""
+
+        def given(name: str) -> str:
+            return request.form.get(name, "").replace("\r\n", "\n").strip()
+
+        return cls(*(given(name) for name in cls.__slots__))
+
+    def wrong(self, desk: Desk) -> dict[str, str]:
+        """What is wrong with it, by field."""
+        body: dict[str, Any] = {
+            "type": "unbind_mfa",
+            "title": self.title,
+            "description": self.description,
+            "challenge_id": "unknown",
+            "email_code": PROOFLESS,
+        }
+        if not desk.in_login:
+            body["email"] = self.email
+        try:
+            TicketBody.model_validate(body)
+        except ValidationError as error:
+            words = _advice()
+            return {str(e["loc"][0]): words[str(e["loc"][0])] for e in error.errors()}
+        return {}
+
+
+def add_to(site: Site) -> None:
+    """Add the pages."""
+    _add(site, "/tickets/new", Desk("tickets_new", MEMBER))
+    _add(site, "/login/ticket", Desk("login_ticket", LOGIN))
+
+
+def _add(site: Site, prefix: str, desk: Desk) -> None:
+    guard = _in_login if desk.in_login else anyone
+
+    def put(method: Callable[..., None], rule: str, step: str, view: Any) -> None:
+        method(
+            f"{prefix}{rule}", f"{desk.name}.{step}", guard, partial(view, desk), place=desk.place
+        )
+
+    put(site.get, "", "ask", ask)
+    put(site.post, "/code", "send", send)
+    put(site.post, "", "submit", submit)
+
+
+def ask(desk: Desk, visit: Visit) -> Page:
+    """The empty form."""
+    return _form(desk, visit, Written(_("Lost device"), "", "", ""))
+
+
+def send(desk: Desk, visit: Visit) -> Page:
+    """Mail the code; the page is the same for strangers."""
+    written = Written.read()
+    if wrong := written.wrong(desk):
+        return _form(desk, visit, written, wrong=wrong)
+    try:
+        _limit(desk, visit)
+    except TooMany as refusal:
+        return _form(desk, visit, written, refusal=refusal)
+    live = visit.caller.login
+    asking = SendTicketCode(email=written.email or None, member_id=live.member.id if live else None)
+    with _alike(desk):
+        sent = visit.run(asking)
+    asked = Written(written.title, written.description, written.email, sent.challenge_id)
+    return _form(desk, visit, asked, expires_at=sent.expires_at)
+
+
+def submit(desk: Desk, visit: Visit) -> Page | Response:
+    """File the ticket, and go to its page."""
+    written = Written.read()
+    code, mistyped = typed.letters(request.form.get("code", ""))
+    wrong = written.wrong(desk) | ({"code": mistyped} if mistyped else {})
+    if code is None or wrong:
+        return _form(desk, visit, written, wrong=wrong)
+    try:
+        _limit(desk, visit)
+        with _alike(desk):
+            filed = visit.run(
+                SubmitTicket(
+                    text=TicketText(written.title, written.description),
+                    challenge_id=written.challenge_id,
+                    email_code=code,
+                    email=written.email or None,
+                    login=visit.caller.login,
+                )
+            )
+    except CodeRejected as refusal:
+        said = _("That code was not accepted. Enter the code from the newest mail.")
+        return _form(desk, visit, written, wrong={"code": said}, status=status_of(refusal))
+    except (NotBound, TicketOpen, TooMany) as refusal:
+        return _form(desk, visit, written, refusal=refusal)
+    _follow(visit, filed)
+    return Page.elsewhere(
+        url_for("requests.status", ticket_id=filed.ticket_id), _("Your request is filed.")
+    )
+
+
+def _follow(visit: Visit, filed: TicketFiled) -> None:
+    """Let this browser see the ticket from now on."""
+    ticket = visit.backend.desk.store.load(UnbindTicket, filed.ticket_id)
+    session = g.browser.session(MEMBER)
+    if session is None:
+        made = browsers.requester_session(ticket.id, ticket.member_id, visit.at)
+        g.browser.enter(made, MEMBER)
+        return
+    followed = {**session.claims.get("tickets", {}), ticket.id: ticket.member_id}
+    visit.backend.sessions.note(session.id, {"tickets": followed})
+
+
+def _form(
+    desk: Desk,
+    visit: Visit,
+    written: Written,
+    *,
+    wrong: dict[str, str] | None = None,
+    refusal: Refusal | None = None,
+    status: int | None = None,
+    **values: Any,
+) -> Page:
+    return Page(
+        "tickets/new.html",
+        wrong=wrong,
+        refusal=refusal,
+        status=status,
+        desk=desk,
+        written=written,
+        **values,
+    )
+
+
+def _advice() -> dict[str, str]:
+    return {
+        "title": _("Give it a title, on one line, of at most 200 characters."),
+        "description": _("Describe what happened, in at most 4,000 characters."),
+        "email": _("Enter the address of your account, such as name@example.com."),
+    }
+
+
+def _in_login(visit: Visit, path: Arguments) -> Visit:
+    visit = login.in_login(visit, path)
+    assert visit.caller.login is not None
+    require_call(visit.caller.login, "ticket")
+    return visit
+
+
+def _alike(desk: Desk) -> AbstractContextManager[None]:
+    """To anybody, strangers and members are answered in the same time."""
+    return nullcontext() if desk.in_login else alike()
+
+
+def _limit(desk: Desk, visit: Visit) -> None:
+    """The same limit as of the API's anonymous calls."""
+    if desk.in_login:
+        return
+    address = keyed_address(visit.backend.desk.keys.derived("addresses"), request.remote_addr or "")
+    limit = visit.backend.anonymous_limit
+    wait = visit.backend.limiter.admit("tickets", address, limit, visit.at)
+    if wait is not None:
+        raise TooMany(retry_after=wait)

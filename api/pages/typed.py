@@ -1,0 +1,68 @@
+"""Codes as people type and paste them: forgiven here, on the page, and never by the API."""
+
+import re
+import unicodedata
+from typing import Final
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from domain.onetime import CROCKFORD
+
+DASHES: Final = re.compile(r"[\s\u200b-\u200d\u2060\ufeff\u2010-\u2015\u2212\u30fc_.\-]+")
+LOOKALIKES: Final = str.maketrans("OIL", "011")
+Read = tuple[str | None, str]
+"""What was meant, and an empty text; or None, and what is wrong with it."""
+
+
+def digits(text: str) -> Read:
+    """Six digits, out of whatever people paste."""
+    plain = _plain(text)
+    if not plain:
+        return None, _("Enter the code: it is empty.")
+    if not plain.isascii() or not plain.isdigit():
+        return None, _("A code has digits only.")
+    return _of_length(plain, 6)
+
+
+def letters(text: str) -> Read:
+    """Eight characters of a mailed ticket code."""
+    plain = _crockford(text)
+    if not plain:
+        return None, _("Enter the code from the mail: it is empty.")
+    if set(plain) - set(CROCKFORD):
+        return None, _("The mailed code has letters and digits only.")
+    return _of_length(plain, 8)
+
+
+def recovery_code(text: str) -> Read:
+    """A recovery code, written as the API wants it."""
+    plain = _crockford(text)
+    if not plain:
+        return None, _("Enter a recovery code: it is empty.")
+    if set(plain) - set(CROCKFORD):
+        return None, _("A recovery code has letters and digits only.")
+    code, wrong = _of_length(plain, 16)
+    return ("-".join(plain[i : i + 4] for i in range(0, 16, 4)) if code else None), wrong
+
+
+def _plain(text: str) -> str:
+    """Full-width characters made plain (NFKC); spaces and dashes of every kind taken out."""
+    return DASHES.sub("", unicodedata.normalize("NFKC", text[:200]))
+
+
+def _crockford(text: str) -> str:
+    return _plain(text).upper().translate(LOOKALIKES)
+
+
+def _of_length(plain: str, length: int) -> Read:
+    if len(plain) == length:
+        return plain, ""
+    given = ngettext("you entered one", "you entered %(num)s", len(plain))
+    if len(plain) < length:
+        return None, _(
+            "That is too short: %(length)s are needed, %(given)s.", length=length, given=given
+        )
+    return None, _(
+        "That is too long: %(length)s are needed, %(given)s.", length=length, given=given
+    )

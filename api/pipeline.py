@@ -1,0 +1,264 @@
+"""What every request passes through: id, credential, guard, position, headers, log line."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from api import repeats
+from api.alike import alike
+from api.backend import Backend, Outcome
+from api.callers import NOBODY, bearer_of, caller_of, genuine
+from api.calls import Answer, Call
+from api.metrics import Metrics
+from api.problems import problem
+from api.reading import wait
+from api.refusals import Internal, MethodNotAllowed, TooLarge, UnsupportedMediaType
+from api.repeats import Repeat
+from api.strict_json import current
+from api.visits import Visit
+from domain.refusals import Malformed, NotFound, Refusal, TooMany, Unavailable
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+ALWAYS = (("Cache-Control", "no-store"), *SECURITY.items())
+"""Headers of every answer that does not set them itself."""
+CHANGES = ("POST", "PUT", "DELETE")
+
+
+class Pipeline:
+    """Hangs on to a Flask application; handlers see a request only once it is let in."""
+
+    def __init__(self, backend: Backend, metrics: Metrics) -> None:
+        """Know no calls yet."""
+        self._backend = backend
+        self.metrics = metrics
+        self._log = structlog.get_logger("api")
+        self.calls: dict[str, Call] = {}
+
+    def attach(self, app: Flask) -> None:
+        """Stand before, behind and under every view."""
+        app.before_request(self.arrive)
+        app.after_request(self.leave)
+        app.register_error_handler(Refusal, self.refuse)
+        app.register_error_handler(HTTPException, self.refuse_http)
+        app.register_error_handler(Exception, self.fail)
+
+    def arrive(self) -> Response | None:
+        """Identify the request and its caller, and let it in or refuse."""
+        g.started = time.perf_counter()
+        g.request_id = _request_id(request.headers.get("X-Request-Id"))
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        call = self.calls.get(request.endpoint or "")
+        if call is None:
+            return None
+        backend = replace(self._backend, desk=self._backend.sit(self._backend.desk))
+        visit = Visit(backend=backend, at=backend.clock(), request_id=g.request_id)
+        return self._let_in(visit, call)
+
+    def answer(self, call: Call, arguments: Mapping[str, Any]) -> Response:
+        """Wait where the query says so, then ask the handler."""
+        visit: Visit = g.visit
+        if "query" in arguments and call.reads:
+            wait(visit.backend, call.reads, arguments["query"].at_least)
+        if repeat := g.get("repeat"):
+            repeat.evaluated = True
+        if call.method in CHANGES and not call.has_body:
+            _refuse_body()
+        said = self._said(call, visit, arguments)
+        body = said.body.model_dump_json(by_alias=True) if said.body is not None else ""
+        response = Response(said.stream or body, status=said.status, mimetype=said.media_type)
+        if said.body is None and said.stream is None:
+            del response.headers["Content-Type"]
+        if said.closed is not None:
+            response.call_on_close(said.closed)
+        response.headers.update(said.headers)
+        if said.position is not None:
+            response.headers["Twinlock-Position"] = str(said.position)
+        return response
+
+    def _said(self, call: Call, visit: Visit, arguments: Mapping[str, Any]) -> Answer:
+        """What the handler says; who asks without a login learns nothing by the clock."""
+        if not call.optional or visit.caller.login is not None:
+            return call.handler(visit, **arguments)
+        self._limit(visit)
+        with alike():
+            return call.handler(visit, **arguments)
+
+    def refuse(self, refusal: Refusal) -> Response:
+        """Say no, as problem+json."""
+        return problem(
+            refusal, public_url=self._backend.public_url, request_id=g.get("request_id", "")
+        )
+
+    def refuse_http(self, error: HTTPException) -> Response:
+        """The framework's own refusals, in our words; `Allow` stays on a 405."""
+        known: dict[int | None, Refusal] = {
+            404: NotFound("There is nothing at this address."),
+            405: MethodNotAllowed("The address does not take this method."),
+            413: TooLarge("The body is longer than 64 KiB."),
+            415: UnsupportedMediaType("Send application/json."),
+        }
+        response = self.refuse(known.get(error.code) or Malformed("The request is malformed."))
+        for name, value in error.get_headers(request.environ):
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    def fail(self, error: Exception) -> Response:
+        """Something is wrong here: one line in the log, and nothing of it in the answer."""
+        self._log.error("failed", exc_info=error)
+        return self.refuse(Internal("Something went wrong. The request id helps to find it."))
+
+    def leave(self, response: Response) -> Response:
+        """Put the headers on, settle a repeatable request, write the log line."""
+        if isinstance(request.routing_exception, RequestRedirect):
+            response = _elsewhere(request.routing_exception)
+        if repeat := g.get("repeat"):
+            self._position(response)
+            repeats.settle(self._backend, repeat, response)
+        elif self._is_command():
+            self._position(response)
+        # One look at what is there: each `setdefault` would walk through all headers again.
+        there = {name.title() for name, _ in response.headers}
+        response.headers.extend(pair for pair in ALWAYS if pair[0] not in there)
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        self._note(response)
+        return response
+
+    def _let_in(self, visit: Visit, call: Call) -> Response | None:
+        token = bearer_of(request.headers.get("Authorization")) if call.expects else None
+        desk = visit.backend.desk
+        found = genuine(desk, token, visit.at, call.expects or "") if token else None
+        try:
+            outcome = self._begin(call, token)
+            refusal = None
+        except Refusal as refused:
+            outcome, refusal = None, refused
+        if outcome is not None:
+            return repeats.replayed(outcome)
+        caller = caller_of(desk, visit.context, token, found) if token else NOBODY
+        visit = replace(visit, caller=caller, once=self._mark())
+        g.visit = call.guard(visit, request.view_args or {})
+        if refusal is not None:
+            raise refusal
+        if call.judged is None:
+            _refuse_odd_query(call)
+        return None
+
+    def _begin(self, call: Call, token: str | None) -> Outcome | None:
+        """Claim the Idempotency-Key; the outcome where the request was carried out before."""
+        key = request.headers.get("Idempotency-Key")
+        if key is None or not call.repeatable:
+            return None
+        caller = repeats.caller_name(self._backend, token, self._address() if not token else b"")
+        route = f"{request.method} {request.path}"
+        begun = self._backend.idempotency.begin(
+            caller, repeats.checked(key), route=route, body=current().body()
+        )
+        if isinstance(begun, Outcome):
+            return begun
+        g.repeat = Repeat(caller, key, begun)
+        return None
+
+    def _mark(self) -> Any:
+        repeat: Repeat | None = g.get("repeat")
+        if repeat is None:
+            return None
+        return self._backend.idempotency.mark(repeat.caller, repeat.key, repeat.attempt)
+
+    def _limit(self, visit: Visit) -> None:
+        limit = self._backend.anonymous_limit
+        wait_for = self._backend.limiter.admit("tickets", self._address(), limit, visit.at)
+        if wait_for is not None:
+            raise TooMany("Too many calls from this address.", retry_after=wait_for)
+
+    def _address(self) -> bytes:
+        """The caller's address under a key: it is compared and counted, never shown."""
+        key = self._backend.desk.keys.derived("addresses")
+        return keyed_address(key, request.remote_addr or "")
+
+    def _is_command(self) -> bool:
+        return request.method in CHANGES and request.endpoint in self.calls
+
+    def _position(self, response: Response) -> None:
+        """Where nothing was appended, the store's head."""
+        if "Twinlock-Position" not in response.headers:
+            try:
+                response.headers["Twinlock-Position"] = str(self._backend.desk.store.head())
+            except Unavailable:
+                return
+
+    def _note(self, response: Response) -> None:
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        route = request.url_rule.rule if request.url_rule else "none"
+        self.metrics.count(request.method, route, response.status_code, seconds)
+        self._log.info(
+            "answered",
+            method=request.method if request.url_rule else "other",
+            route=route,
+            status=response.status_code,
+            ms=round(seconds * 1000, 2),
+        )
+
+
+def keyed_address(key: bytes, address: str) -> bytes:
+    """A caller's address, or its network of 64 bits, as HMAC-SHA-256."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        network = address
+    else:
+        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+        one = mapped or parsed
+        width = 32 if isinstance(one, ipaddress.IPv4Address) else 64
+        network = str(ipaddress.ip_network((one, width), strict=False))
+    return hmac.new(key, network.encode(), hashlib.sha256).digest()
+
+
+def _elsewhere(redirected: RequestRedirect) -> Response:
+    """The router's redirect, as a path: the host that a request names is not believed."""
+    parts = urlsplit(redirected.new_url)
+    path = f"/{parts.path.lstrip('/')}"
+    return Response(
+        status=redirected.code, headers={"Location": urlunsplit(("", "", path, parts.query, ""))}
+    )
+
+
+def _request_id(given: str | None) -> str:
+    return given if given and REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _refuse_body() -> None:
+    """A command without input takes no body, or an empty object."""
+    if current().get_json():
+        raise Malformed("There is a field that is not known.")
+
+
+def _refuse_odd_query(call: Call) -> None:
+    """A parameter that is not known, or stands twice, is a mistake or worse."""
+    fields = call.query.model_fields if call.query else {}
+    known = {field.alias or name for name, field in fields.items()}
+    for name, values in request.args.lists():
+        if name not in known:
+            raise Malformed("The query holds an unknown parameter.")
+        if len(values) > 1:
+            raise Malformed("The query holds a parameter twice.")

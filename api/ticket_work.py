@@ -1,0 +1,140 @@
+"""How agents work tickets: the queue, claims, approvals and rejections."""
+
+from api import answers, guards, reading
+from api.calls import Answer, Calls
+from api.shapes import ForwardBody, PageQuery, QueueQuery, ReasonBody, TicketPath
+from api.tickets import ticket_after, ticket_shown
+from api.visits import Visit
+from commands.agents import token_agents
+from commands.approve_ticket import ApproveTicket
+from commands.claim_ticket import ClaimTicket
+from commands.forward_ticket import ForwardTicket
+from commands.reject_ticket import RejectTicket
+from domain.member_mfa import MemberMFA
+from projections import coverage, standing, tickets
+
+calls = Calls("Support")
+WRONG_PERSON = ("not-found", "illegal-transition")
+
+
+@calls.get(
+    "/v1/tickets",
+    guard=guards.roles("support"),
+    answers={200: answers.Tickets},
+    reads=tickets.KEY,
+)
+def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
+    """The queue, oldest first."""
+    me = visit.caller.member_id if query.assignee else None
+    paging = reading.paging(visit.backend, query, "tickets", me)
+    after, found = paging.after_number(), list[tickets.Row]()
+    with visit.backend.reads.connection() as connection:
+        while len(found) < paging.wanted:
+            rows = tickets.queue(
+                connection, status=query.status, assignee=me, after=after, limit=paging.wanted
+            )
+            found.extend(row for row in rows if _is_mine(visit, row))
+            if len(rows) < paging.wanted:
+                break
+            after = rows[-1].place
+    page, cursor = paging.cut(found, lambda row: row.place)
+    shown = answers.Tickets(
+        items=[ticket_shown(visit, row.ticket) for row in page], next_cursor=cursor
+    )
+    return Answer(body=shown)
+
+
+@calls.post(
+    "/v1/tickets/<ticket_id>/claim",
+    guard=guards.works_ticket,
+    answers={200: answers.Ticket},
+    refuses=WRONG_PERSON,
+)
+def claim_ticket(visit: Visit, path: TicketPath) -> Answer:
+    """Take the ticket from the queue."""
+    done = visit.run(ClaimTicket(ticket_id=path.ticket_id, agent_id=_agent(visit)))
+    return ticket_after(visit, path.ticket_id, done.position)
+
+
+@calls.post(
+    "/v1/tickets/<ticket_id>/forward",
+    guard=guards.works_ticket,
+    answers={200: answers.Ticket},
+    refuses=WRONG_PERSON,
+)
+def forward_ticket(visit: Visit, path: TicketPath, body: ForwardBody) -> Answer:
+    """Pass the ticket to another agent, or back to the queue."""
+    done = visit.run(ForwardTicket(ticket_id=path.ticket_id, agent_id=_agent(visit), to=body.to))
+    return ticket_after(visit, path.ticket_id, done.position)
+
+
+@calls.post(
+    "/v1/tickets/<ticket_id>/approve",
+    guard=guards.works_ticket,
+    answers={200: answers.Ticket},
+    refuses=(*WRONG_PERSON, "not-bound"),
+)
+def approve_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
+    """Approve; the last approval needed takes the authenticator off."""
+    done = visit.run(
+        ApproveTicket(ticket_id=path.ticket_id, agent_id=_agent(visit), reason=body.reason)
+    )
+    return ticket_after(visit, path.ticket_id, done.position)
+
+
+@calls.post(
+    "/v1/tickets/<ticket_id>/reject",
+    guard=guards.works_ticket,
+    answers={200: answers.Ticket},
+    refuses=WRONG_PERSON,
+)
+def reject_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
+    """Decline; the requester is told the reason."""
+    done = visit.run(
+        RejectTicket(ticket_id=path.ticket_id, agent_id=_agent(visit), reason=body.reason)
+    )
+    return ticket_after(visit, path.ticket_id, done.position)
+
+
+@calls.get(
+    "/v1/agents",
+    guard=guards.roles("support"),
+    answers={200: answers.Agents},
+    reads=standing.KEY,
+)
+def list_agents(visit: Visit, query: PageQuery) -> Answer:
+    """The member ids to which tickets can be forwarded."""
+    paging = reading.paging(visit.backend, query, "agents")
+    everybody = sorted(token_agents(visit.backend.desk) | _staff(visit))
+    after = paging.after_text()
+    found = [agent for agent in everybody if agent > after][: paging.wanted]
+    page, cursor = paging.cut(found, lambda agent: agent)
+    return Answer(body=answers.Agents(items=list(page), next_cursor=cursor))
+
+
+def _agent(visit: Visit) -> str:
+    assert visit.caller.member_id is not None
+    return visit.caller.member_id
+
+
+def _is_mine(visit: Visit, row: tickets.Row) -> bool:
+    """Whether the ticket lies within the scope of an agent who is confined to a workspace."""
+    scope, ticket = visit.caller.scope, row.ticket
+    if scope is None or ticket.workspace_id == scope:
+        return True
+    if ticket.workspace_id is not None:
+        return False
+    return scope in visit.backend.desk.store.load(MemberMFA, ticket.member_id).roles
+
+
+def _staff(visit: Visit) -> frozenset[str]:
+    """Members of the staff workspace with the role support."""
+    staff, after, found = visit.backend.desk.rules.staff_workspace, "", set[str]()
+    while staff is not None:
+        with visit.backend.reads.connection() as connection:
+            page = coverage.items(connection, staff, visit.at, after=after, limit=500)
+        found.update(item.member_id for item in page if item.role == "support")
+        if len(page) < 500:
+            break
+        after = page[-1].member_id
+    return frozenset(found)

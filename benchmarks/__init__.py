@@ -1,0 +1,1 @@
+"""Measurements behind the decisions; each prints its own table, and ratios are what to read."""

@@ -1,0 +1,39 @@
+"""The member's personal data as the vault keeps it: address, name and language."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from commands.ports import Vault
+from domain.addresses import normal_address
+
+CONTACT, PREVIOUS = "contact", "contact/previous"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Contact:
+    """Where and how the member is written to; `locale` is en or zh."""
+
+    email: str
+    name: str
+    locale: str = "en"
+
+    def sealed(self) -> bytes:
+        """The bytes to seal."""
+        return json.dumps(asdict(self)).encode()
+
+    @property
+    def masked(self) -> str:
+        """The address with all but its first letter and domain hidden."""
+        local, _, host = self.email.rpartition("@")
+        return f"{local[:1]}***@{host}"
+
+
+def contact_of(vault: Vault, member_id: str) -> Contact | None:
+    """The member's contact; None where the member is unknown or erased."""
+    sealed = vault.peek(f"member/{member_id}", CONTACT)
+    return Contact(**json.loads(sealed)) if sealed else None
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two addresses are one mailbox, as the vault's index has it too."""
+    return normal_address(one) == normal_address(other)

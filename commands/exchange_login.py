@@ -1,0 +1,49 @@
+"""Swap the one-time code that the hosted page sent along for the login's pass."""
+
+from dataclasses import dataclass
+
+from commands.grants import Granted, sign_pass
+from commands.ports import Context, Desk
+from domain.member_mfa import MemberMFA
+from domain.refusals import CodeRejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExchangeLogin:
+    """The code is a credential of kind exchange about the login; it works once."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LoginExchanged(Granted):
+    """Who was let in, and where."""
+
+    login_id: str
+    member_id: str
+    workspace_id: str
+
+
+def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchanged:
+    """Raises CodeRejected for a wrong, used or expired code, or where the grant ended meanwhile.
+
+    Claims of the code: workspace_id, member_id, amr and epoch of the grant.
+    """
+    spent = desk.credentials.spend("exchange", command.code)
+    if spent is None:
+        raise CodeRejected("The code was not accepted.")
+    claims = spent.claims
+    member = desk.store.load(MemberMFA, claims["member_id"])
+    if member.epoch != claims["epoch"] or claims["workspace_id"] not in member.roles:
+        raise CodeRejected("The code was not accepted.")
+    token, expires_in = sign_pass(
+        desk, context, member, claims["workspace_id"], tuple(claims["amr"])
+    )
+    return LoginExchanged(
+        position=desk.store.head(),
+        token=token,
+        expires_in=expires_in,
+        login_id=spent.subject,
+        member_id=member.id,
+        workspace_id=claims["workspace_id"],
+    )

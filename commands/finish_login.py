@@ -1,0 +1,69 @@
+"""Finish a granted login in the browser: back to its host with a one-time code, or with a pass."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from commands.grants import Done, sign_pass
+from commands.live_login import LiveLogin, live_login
+from commands.ports import Context, Credential, Desk
+from domain.entry import opens
+from domain.refusals import IllegalTransition
+
+EXCHANGE = timedelta(seconds=60)
+"""How long the host has to exchange the code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FinishLogin:
+    """`amr` is what the browser's session has proven in this login."""
+
+    login: Credential
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LoginFinished(Done):
+    """The host's registered address to go to, or, where it named none, a pass."""
+
+    address: str | None
+    token: str | None
+
+
+def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
+    """Raises IllegalTransition where it was not granted, or more is due by now."""
+    login = live_login(desk, context, command.login)
+    still = opens(login.member, login.workspace, command.amr, context.at)
+    if login.state != "granted" or not still:
+        raise IllegalTransition("The login is not granted, or more is due by now.")
+    return_url = command.login.claims["return_url"]
+    if return_url is None:
+        token, _ = sign_pass(desk, context, login.member, login.workspace.id, command.amr)
+        return LoginFinished(position=desk.store.head(), address=None, token=token)
+    code = desk.chance.token()
+    write = desk.credentials.issue(_exchange(login, command.amr, context), code)
+    position = desk.store.append(context, also=(write,))
+    address = _with(return_url, code, command.login.claims["state"])
+    return LoginFinished(position=position, address=address, token=None)
+
+
+def _exchange(login: LiveLogin, amr: tuple[str, ...], context: Context) -> Credential:
+    return Credential(
+        kind="exchange",
+        subject=login.id,
+        claims={
+            "workspace_id": login.workspace.id,
+            "member_id": login.member.id,
+            "amr": list(amr),
+            "epoch": login.member.epoch,
+        },
+        expires_at=context.at + EXCHANGE,
+    )
+
+
+def _with(return_url: str, code: str, state: str | None) -> str:
+    """The registered address, whose own query stays."""
+    parts = urlsplit(return_url)
+    added = urlencode({"code": code} | ({"state": state} if state is not None else {}))
+    query = f"{parts.query}&{added}" if parts.query else added
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,47 @@
+"""Make a workspace known, or change its name and return addresses."""
+
+import json
+from dataclasses import dataclass
+
+from commands.ports import Context, Desk
+from domain.facts import Fact
+from domain.workspace import Workspace, WorkspaceCreated, WorkspaceRenamed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PutWorkspace:
+    """Return addresses are exact URLs; None leaves those registered as they are."""
+
+    workspace_id: str
+    name: str
+    return_urls: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WorkspacePut:
+    """Whether the workspace is new, and its profile now."""
+
+    position: int
+    created: bool
+    name: str
+    return_urls: tuple[str, ...]
+
+
+def handle(command: PutWorkspace, context: Context, desk: Desk) -> WorkspacePut:
+    """Idempotent: the same profile again changes nothing."""
+    workspace = desk.store.load(Workspace, command.workspace_id)
+    owner = f"workspace/{command.workspace_id}"
+    before = desk.vault.peek(owner, "profile")
+    known = tuple(json.loads(before)["return_urls"]) if before else ()
+    urls = known if command.return_urls is None else command.return_urls
+    profile = json.dumps({"name": command.name, "return_urls": urls}).encode()
+    facts: tuple[Fact, ...] = ()
+    if not workspace.created:
+        facts = (WorkspaceCreated(),)
+    elif profile != before:
+        facts = (WorkspaceRenamed(),)
+    also = (desk.vault.seal(owner, "profile", profile),) if facts else ()
+    position = desk.store.append(context, (workspace, facts), also=also)
+    return WorkspacePut(
+        position=position, created=not workspace.created, name=command.name, return_urls=urls
+    )

@@ -1,0 +1,144 @@
+"""File a ticket to unbind without the device, with the code that was mailed."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from commands.agents import is_agent
+from commands.cancel_ticket import link_token
+from commands.contact import contact_of, same_address
+from commands.dispatch import record
+from commands.grants import Done
+from commands.live_login import LiveLogin
+from commands.ports import Change, Context, Credential, Desk, Write
+from commands.ticket_text import TicketText, seal_text
+from domain import unbind_ticket
+from domain.decision import Decision
+from domain.enrolment import check_email_code, refused_email_code
+from domain.member_facts import TicketOpened
+from domain.member_mfa import MemberMFA
+from domain.onetime import ANONYMOUS, TICKET
+from domain.refusals import Refusal
+from domain.unbind_ticket import TicketSubmitted, UnbindTicket
+
+NOBODY = "?"
+"""No member has this id; its empty stream is read for strangers, who cost as much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubmitTicket:
+    """`login` proves the first factor; without it the mailed code is the only proof."""
+
+    text: TicketText
+    challenge_id: str
+    email_code: str
+    email: str | None = None
+    login: LiveLogin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TicketFiled(Done):
+    """The ticket, and the token by which its requester follows it."""
+
+    ticket_id: str
+    ticket_token: str
+    submitted_at: datetime
+
+
+def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
+    """Raises CodeRejected, and to a proven requester NotBound or TicketOpen."""
+    purpose = TICKET if command.login else ANONYMOUS
+    member = _requester(command, desk)
+    if member is None:
+        return _unknown(purpose, context, desk)
+    if command.login:  # its holder is known, so conflicts come before the code
+        _file(member, command, context, desk)
+    if not _knows(member, command.challenge_id):
+        return _unknown(purpose, context, desk)
+    decision = check_email_code(
+        member,
+        command.email_code,
+        key=desk.keys.derived("email-codes"),
+        purpose=purpose,
+        at=context.at,
+        challenge_id=command.challenge_id,
+    )
+    ticket_id, token = desk.chance.id(), desk.chance.token()
+    filed = None
+    if decision.granted:
+        decision, filed = _decided(member, command, context, desk, decision, ticket_id)
+    changes: tuple[Change, ...] = ()
+    also: tuple[Write, ...] = ()
+    if filed:  # only then, so that a wrong code costs members no more than strangers
+        changes = ((UnbindTicket(ticket_id), (filed,)),)
+        also = (
+            seal_text(desk.vault, member.id, ticket_id, command.text),
+            desk.credentials.issue(_follower("ticket", ticket_id, member.id), token),
+            desk.credentials.issue(
+                _follower("cancel", ticket_id, member.id), link_token(desk, ticket_id)
+            ),
+        )
+    at_work = replace(context, workspace_id=command.login.workspace.id if command.login else None)
+    position = record(desk, at_work, decision, (member, decision.facts), *changes, also=also)
+    return TicketFiled(
+        position=position,
+        ticket_id=ticket_id,
+        ticket_token=token,
+        submitted_at=member.clock(context.at),
+    )
+
+
+def _decided(
+    member: MemberMFA,
+    command: SubmitTicket,
+    context: Context,
+    desk: Desk,
+    confirmed: Decision,
+    ticket_id: str,
+) -> tuple[Decision, TicketSubmitted | None]:
+    """The mailbox is proven: file, or say why not, with the spent code on record either way."""
+    try:
+        filed = _file(member, command, context, desk)
+    except Refusal as refusal:
+        return Decision(confirmed.facts, refusal), None
+    return confirmed.then(TicketOpened(ticket_id=ticket_id)), filed
+
+
+def _file(
+    member: MemberMFA, command: SubmitTicket, context: Context, desk: Desk
+) -> TicketSubmitted:
+    login = command.login
+    needed = unbind_ticket.approvals_needed(
+        first_factor_proven=login is not None,
+        privileged="owner" in member.roles.values() or is_agent(desk, member),
+        first_factor_changed_at=login.first_factor_changed_at if login else None,
+        usual=desk.rules.ticket_approvals,
+        at=context.at,
+    )
+    return unbind_ticket.submit(member, first_factor_proven=login is not None, needed=needed)
+
+
+def _requester(command: SubmitTicket, desk: Desk) -> MemberMFA | None:
+    """The member who files, or an empty one; None for somebody else's address."""
+    if command.login is None:
+        member_id = desk.vault.member_at(command.email or "")
+        return desk.store.load(MemberMFA, member_id or NOBODY)
+    if command.email:
+        contact = contact_of(desk.vault, command.login.member.id)
+        if contact is None or not same_address(contact.email, command.email):
+            return None
+    return desk.store.load(MemberMFA, command.login.member.id)
+
+
+def _knows(member: MemberMFA, challenge_id: str) -> bool:
+    return any(challenge.id == challenge_id for challenge in member.challenges)
+
+
+def _unknown(purpose: str, context: Context, desk: Desk) -> TicketFiled:
+    """Refuse after a durable write, as a wrong code costs one too."""
+    refusal = refused_email_code(purpose, attempts_left=0)
+    refusal.position = desk.store.append(context, also=(desk.credentials.decoy(),))
+    raise refusal
+
+
+def _follower(kind: str, ticket_id: str, member_id: str) -> Credential:
+    return Credential(kind=kind, subject=ticket_id, claims={"member_id": member_id})

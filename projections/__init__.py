@@ -1,0 +1,1 @@
+"""What can be read: one file per read model, with its schema, its apply and its queries."""

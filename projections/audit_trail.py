@@ -1,0 +1,188 @@
+"""The audit trail: one row for each event, in the order of positions."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection, Cursor
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composed
+
+from projections.journal import Entry
+from projections.progress import complete_up_to
+from projections.standing import columns
+
+NAME = "audit_trail"
+VERSION = 1
+KEY = f"{NAME}-v{VERSION}"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS audit_trail_v1 (
+    position bigint PRIMARY KEY,
+    time timestamptz NOT NULL,
+    type text NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id text,
+    subject text NOT NULL,
+    workspace_id text,
+    member_id text,
+    ticket_id text,
+    request_id text NOT NULL,
+    result text NOT NULL,
+    data jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_workspace_v1 ON audit_trail_v1 (workspace_id, position);
+CREATE INDEX IF NOT EXISTS audit_member_v1 ON audit_trail_v1 (member_id, position);
+CREATE INDEX IF NOT EXISTS audit_ticket_v1 ON audit_trail_v1 (ticket_id, position)
+    WHERE ticket_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS audit_actor_v1 ON audit_trail_v1 (actor_id, position);
+CREATE INDEX IF NOT EXISTS audit_type_v1 ON audit_trail_v1 (type, position);
+"""
+TABLES = ("audit_trail_v1",)
+REFUSED = frozenset(
+    {"mfa.code_rejected", "mfa.email_code_rejected", "mfa.locked", "ticket.rejected"}
+)
+PUT = """
+INSERT INTO audit_trail_v1
+SELECT * FROM unnest(
+    %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::text[],
+    %b::text[]::jsonb[])
+ON CONFLICT (position) DO UPDATE SET member_id = excluded.member_id
+    WHERE audit_trail_v1.member_id IS NULL AND excluded.member_id IS NOT NULL
+"""
+FILTERS = {
+    "workspace_id": SQL("workspace_id = %(workspace_id)s"),
+    "member_id": SQL("member_id = %(member_id)s"),
+    "ticket_id": SQL("ticket_id = %(ticket_id)s"),
+    "actor": SQL("actor_id = %(actor)s"),
+    "type": SQL("type = %(type)s"),
+    "since": SQL("time >= %(since)s"),
+    "until": SQL("time <= %(until)s"),
+}
+COLUMNS = SQL(
+    "SELECT position, time, type, actor_kind, actor_id, subject, workspace_id, member_id,"
+    " ticket_id, request_id, result, data FROM audit_trail_v1"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What happened; `result` is ok or refused, `data` the event's own fields."""
+
+    position: int
+    time: datetime
+    type: str
+    actor_kind: str
+    actor_id: str | None
+    subject: str
+    workspace_id: str | None
+    member_id: str | None
+    ticket_id: str | None
+    request_id: str
+    result: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What to look for; `since` and `until` are inclusive, None asks for everything."""
+
+    workspace_id: str | None = None
+    member_id: str | None = None
+    ticket_id: str | None = None
+    actor: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def apply(cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+    """Add a row for each entry that has none."""
+    if entries:
+        members = _members_of_tickets(cursor, entries)
+        unique = {entry.position: entry for entry in entries}
+        rows = [row(unique[position], members) for position in sorted(unique)]
+        cursor.execute(PUT, columns(rows))
+
+
+def page(
+    connection: Connection[Any], wanted: Filter, *, after: int = 0, limit: int = 50
+) -> list[Row]:
+    """A page of rows behind the position `after`, up to where the trail is complete."""
+    query, values = _query(connection, wanted, after)
+    with connection.cursor(row_factory=class_row(Row)) as cursor:
+        return cursor.execute(
+            query + SQL(" LIMIT %(limit)s"), {**values, "limit": limit}
+        ).fetchall()
+
+
+def stream(connection: Connection[Any], wanted: Filter, *, after: int = 0) -> Iterator[Row]:
+    """Every row behind `after` that is complete now, in constant memory, on this connection."""
+    query, values = _query(connection, wanted, after)
+    with (
+        connection.transaction(),
+        connection.cursor("audit_trail", row_factory=class_row(Row)) as cursor,
+    ):
+        cursor.itersize = 500
+        yield from cursor.execute(query, values)
+
+
+def _query(
+    connection: Connection[Any], wanted: Filter, after: int
+) -> tuple[Composed, dict[str, Any]]:
+    """Rows come only up to the complete position: a cursor never steps over a late one."""
+    values = {name: getattr(wanted, name) for name in FILTERS}
+    asked = [SQL(" AND {}").format(FILTERS[n]) for n, value in values.items() if value is not None]
+    where = SQL(" WHERE position > %(after)s AND position <= %(complete)s {} ORDER BY position")
+    complete = complete_up_to(connection, KEY)
+    query = COLUMNS + where.format(SQL("").join(asked))
+    return query, {**values, "after": after, "complete": complete}
+
+
+def row(entry: Entry, members: Mapping[str, str]) -> tuple[Any, ...]:
+    """An event as its row holds it; `members` are those of tickets, by the tickets' ids."""
+    event = entry.event
+    kind, _, id_ = entry.subject.partition("/")
+    ticket_id = id_ if kind == "ticket" else entry.data.get("ticket_id")
+    return (
+        entry.position,
+        event.at,
+        entry.type,
+        event.actor.kind,
+        event.actor.id,
+        entry.subject,
+        id_ if kind == "workspace" else event.workspace_id,
+        _member(entry, members),
+        ticket_id,
+        event.request_id,
+        "refused" if entry.type in REFUSED else "ok",
+        json.dumps(entry.data, ensure_ascii=False, sort_keys=True),
+    )
+
+
+def _member(entry: Entry, members: Mapping[str, str]) -> str | None:
+    kind, _, id_ = entry.subject.partition("/")
+    if kind == "member":
+        return id_
+    named: str | None = entry.data.get("member_id")
+    return named or members.get(id_)
+
+
+def _members_of_tickets(cursor: Cursor[Any], entries: Sequence[Entry]) -> dict[str, str]:
+    """Whose the tickets are that these entries speak of: it is said once, at submission."""
+    ids = {e.subject.partition("/")[2] for e in entries if e.subject.startswith("ticket/")}
+    if not ids:
+        return {}
+    cursor.execute(
+        "SELECT ticket_id, member_id FROM audit_trail_v1"
+        " WHERE ticket_id = ANY(%s) AND type = 'ticket.submitted'",
+        (sorted(ids),),
+    )
+    filed = {
+        e.subject.partition("/")[2]: e.data["member_id"]
+        for e in entries
+        if e.type == "ticket.submitted"
+    }
+    return {**dict(cursor.fetchall()), **filed}

@@ -1,0 +1,83 @@
+"""An event as read models meet it: a domain event with its position, subject and plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from domain import api_token, audit_export, member_mfa, unbind_ticket, workspace
+from domain.facts import FACTS, Actor, Event, Fact, upcast
+
+KINDS = {
+    m.kind: m
+    for m in (
+        member_mfa.MemberMFA,
+        workspace.Workspace,
+        unbind_ticket.UnbindTicket,
+        api_token.ApiToken,
+        audit_export.AuditExport,
+    )
+}
+"""The aggregates whose streams exist, by the first part of a stream's name."""
+
+EVENTS = "stored_events"
+"""The table of the event store."""
+
+
+class UnknownType(Exception):
+    """A topic that this release has no fact for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event of the store's total order; `type` is its wire name, without a version."""
+
+    position: int
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+    event: Event
+
+    @property
+    def stream(self) -> str:
+        """The name of the aggregate's stream, `kind/id`."""
+        return self.event.stream
+
+
+def entry(
+    *, position: int, stream: str, version: int, topic: str, state: Mapping[str, Any]
+) -> Entry:
+    """Make an entry of what the store keeps; raises UnknownType, or ValueError for a bad shape."""
+    topic, data = upcast(topic, state["data"])
+    fact = FACTS.get(topic)
+    if fact is None:
+        raise UnknownType(topic)
+    event = Event(
+        stream=stream,
+        version=version,
+        fact=shape(fact).validate_python(data),
+        at=datetime.fromisoformat(state["time"]),
+        actor=Actor(**state["actor"]),
+        request_id=state["request_id"],
+        workspace_id=state["workspace_id"],
+    )
+    return Entry(
+        position=position,
+        type=fact.wire_name,
+        subject=state["subject"],
+        data=data,
+        event=event,
+    )
+
+
+def shape(fact: type[Fact]) -> TypeAdapter[Fact]:
+    """The adapter that reads and describes a fact's data."""
+    return _shape(fact.topic())
+
+
+@cache
+def _shape(topic: str) -> TypeAdapter[Fact]:
+    return TypeAdapter(FACTS[topic])

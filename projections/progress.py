@@ -1,0 +1,123 @@
+"""How far each read model has come, and whether that is far enough for a reader."""
+
+import time
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from psycopg import Connection
+
+from domain.refusals import NotYetVisible
+from projections.journal import EVENTS
+
+EMBEDDED = "embedded"
+"""The name of the log that is the store itself; any other is a topic."""
+PAUSE = 0.003
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS log_head (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    log text NOT NULL,
+    generation bigint NOT NULL DEFAULT 0,
+    position bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS relay_progress (
+    partition int PRIMARY KEY,
+    record_offset bigint NOT NULL,
+    position bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS progress (
+    model text NOT NULL,
+    log text NOT NULL,
+    partition int NOT NULL,
+    generation bigint NOT NULL DEFAULT 0,
+    next_offset bigint NOT NULL DEFAULT 0,
+    position bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (model, log, partition)
+);
+CREATE TABLE IF NOT EXISTS parked (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,
+    partition int NOT NULL,
+    record_offset bigint NOT NULL,
+    position bigint,
+    reason text NOT NULL,
+    record bytea NOT NULL,
+    parked_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (model, partition, record_offset, record)
+);
+"""
+VISIBLE = f"""
+SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (
+    SELECT FROM progress AS applied WHERE model = %(model)s AND log = head.log AND (
+        position >= %(at_least)s OR twinlock_head() >= %(at_least)s AND NOT EXISTS (
+            SELECT FROM {EVENTS} WHERE notification_id > applied.position
+            AND notification_id <= %(at_least)s
+    ))
+) ELSE head.position >= %(at_least)s AND NOT EXISTS (
+    SELECT FROM relay_progress AS put LEFT JOIN progress AS applied
+        ON applied.model = %(model)s AND applied.log = head.log
+        AND applied.partition = put.partition
+    WHERE coalesce(applied.position, 0) < least(put.position, %(at_least)s)
+) END
+FROM log_head AS head
+"""  # noqa: S608 - a constant
+COMPLETE = f"""
+SELECT CASE WHEN head.log = '{EMBEDDED}' THEN (
+    SELECT max(position) FROM progress WHERE model = %(model)s AND log = head.log
+) ELSE least(head.position, (
+    SELECT min(coalesce(applied.position, 0))
+    FROM relay_progress AS put LEFT JOIN progress AS applied
+        ON applied.model = %(model)s AND applied.log = head.log
+        AND applied.partition = put.partition
+    WHERE coalesce(applied.position, 0) < put.position
+)) END
+FROM log_head AS head
+"""  # noqa: S608 - a constant
+
+
+class Connections(Protocol):
+    """A pool that lends connections."""
+
+    def connection(self) -> AbstractContextManager[Connection[Any]]: ...
+
+
+def choose(connection: Connection[Any], log: str) -> None:
+    """Say which log feeds the read models; another one than before starts from its beginning."""
+    connection.execute(
+        "INSERT INTO log_head (log) VALUES (%s) ON CONFLICT (one) DO NOTHING", (log,)
+    )
+    changed = connection.execute(
+        "UPDATE log_head SET log = %s, generation = generation + 1, position = 0 WHERE log <> %s",
+        (log, log),
+    )
+    if changed.rowcount:
+        connection.execute("DELETE FROM relay_progress")
+
+
+def visible(connection: Connection[Any], model: str, at_least: int) -> bool:
+    """Whether the model has applied everything up to a position.
+
+    A partition is waited for only up to the last record that the relay put there: an idle one
+    is not a late one.
+    """
+    if at_least <= 0:
+        return True
+    row = connection.execute(VISIBLE, {"model": model, "at_least": at_least}).fetchone()
+    return bool(row and row[0])
+
+
+def wait_visible(pool: Connections, model: str, at_least: int, timeout: float = 2.0) -> None:
+    """Wait until it is visible, polling every few ms; raises NotYetVisible after `timeout` s."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with pool.connection() as connection:
+            if visible(connection, model, at_least):
+                return
+        if time.monotonic() >= deadline:
+            raise NotYetVisible("Not applied yet: ask again.", retry_after=1)
+        time.sleep(PAUSE)
+
+
+def complete_up_to(connection: Connection[Any], model: str) -> int:
+    """The position up to which every event has certainly been applied to the model."""
+    row = connection.execute(COMPLETE, {"model": model}).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -1,0 +1,1 @@
+"""Tests are sentences; each folder holds one kind of them."""

@@ -1,0 +1,1 @@
+"""Tests of the project's own shape: its arrows, locks, images and documents."""

@@ -1,0 +1,1 @@
+"""Every threat and every failure of peers, tried on this application."""

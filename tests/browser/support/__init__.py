@@ -1,0 +1,1 @@
+"""A served Twinlock, the people who use it, and the ways to look at its pages."""

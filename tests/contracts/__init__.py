@@ -1,0 +1,1 @@
+"""What is published stays as it was published."""

@@ -1,0 +1,236 @@
+"""Faults of the installation as a whole: clocks, set-ups cut off, deployments, restored backups."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.faults.database_faults import answered_after, backup_of
+from tests.faults.ground import Ground, another_address, patient, wait_until_open
+from tests.faults.load import Answer, under
+from tests.faults.people import code_at, step_now
+from tests.faults.scenarios import Seen, Size, hold, scenario
+from tests.flow.client import Reply
+from tests.flow.installation import ROOT
+from tests.flow.people import (
+    Person,
+    a_bound_member,
+    a_member,
+    a_workspace,
+    confirm_mailbox,
+    enrol,
+    file_ticket,
+    log_in,
+    pass_with_code,
+)
+from tests.support.built import a_master_key
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+def insisted(ground: Ground, path: str, token: str, body: Any, seconds: float = 60) -> Answer:
+    """Ask until the answer is sure."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ground.load.browser.ask(path, token, body)
+        if not answer.unsure:
+            return answer
+        hold(time.monotonic() < deadline, "no sure answer in time")
+        time.sleep(0.1)
+
+
+@scenario("F3", "API killed in mid-binding")
+def binding(ground: Ground, size: Size) -> Seen:
+    """Bound or not bound, never in between; and whoever is bound can log in."""
+    before = ground.faults()
+    workspace, places = a_workspace(ground.here), ["before-append", "during-append", "after-append"]
+    for number in range(size.of(9)):
+        person = a_member(ground.here, workspace)
+        token = log_in(ground.here, person)["pass"]
+        enrol(ground.here, person, token, confirm_mailbox(ground.here, person, token))
+        ground.fail(places[number % 3], 1.0)
+        body = {"code": person.phone.code()}
+        ground.load.browser.ask(f"{person.mfa}/binding", token, body)
+        ground.well()
+        bound = insisted(ground, f"{person.mfa}/binding", token, body)
+        hold(bound.status in (201, 401, 409), f"{bound.status} {bound.slug} at a repeated binding")
+        steady(ground)
+        settled_in(ground, person)
+    return Seen(ground.faults() - before, ground.settle(), "each is bound once, and logs in")
+
+
+def steady(ground: Ground) -> None:
+    """Wait until the server is there to stay: two crashes of one worker take it along."""
+    for _ in range(3):
+        wait_until_open(ground.here.setting("HTTP"))
+        time.sleep(0.5)
+
+
+def settled_in(ground: Ground, person: Person) -> None:
+    """A bound member logs in with a code."""
+    ground.here.client.replies.clear()
+    hold(bool(pass_with_code(ground.here, person)), "a bound member cannot log in")
+
+
+@scenario("F25", "API killed at the approval that unbinds")
+def approval(ground: Ground, size: Size) -> Seen:
+    """The unbinding happens once, together with the approval, or not at all."""
+    before = ground.faults()
+    here, places = ground.here, ["before-append", "during-append", "after-append"]
+    workspace = a_workspace(here)
+    for number in range(size.of(6)):
+        person = a_bound_member(here, workspace)
+        ticket = file_ticket(here, person, log_in(here, person)["login_token"]).body["ticket_id"]
+        call, agent = f"/v1/tickets/{ticket}", here.tokens["support"]
+        claimed: Reply = here.client.post(f"{call}/claim", agent)
+        hold(claimed.status == 200, f"{claimed.status} {claimed.slug} at a claim")
+        ground.fail(places[number % 3], 1.0)
+        ground.load.browser.ask(f"{call}/approve", agent, {"reason": "Called back."})
+        ground.well()
+        again = insisted(ground, f"{call}/approve", agent, {"reason": "Called back."})
+        hold(again.status in (200, 409), f"{again.status} {again.slug} at a repeated approval")
+        steady(ground)
+        hold(unbindings(ground, person) == 1, "not exactly one unbinding")
+    return Seen(ground.faults() - before, ground.settle(), "each is unbound once")
+
+
+def unbindings(ground: Ground, person: Person) -> int:
+    """How often the member was unbound, by the store."""
+    rows = ground.twinlock.database.fetch(
+        "select count(*) from stored_events where originator_id = %s and topic = 'mfa.unbound.v1'",
+        (f"member/{person.id}",),
+    )
+    return int(rows[0][0])
+
+
+@scenario("F21", "the API's clock an hour ahead, an hour behind, and right again")
+def clocks(ground: Ground, size: Size) -> Seen:
+    """A step that was used stays used, whatever the clock says."""
+    hold(Path(FAKETIME).exists(), "libfaketime is not installed")
+    person = ground.people.take()
+    assert person is not None
+    member, step = person
+    hold(enters(ground, member.id, code_at(member.secret, step)) == 200, "a right code is refused")
+    used = [step]
+    try:
+        for offset in (3600, -3600, 0):
+            serve_at(ground, offset)
+            for spent in used:
+                status = enters(ground, member.id, code_at(member.secret, spent))
+                hold(status in (401, 403, 429), f"{status} for a used code at {offset:+d} s")
+            now = step_now() + offset // 30
+            if enters(ground, member.id, code_at(member.secret, now)) == 200:
+                used.append(now)
+    finally:
+        serve_at(ground, 0)
+    return Seen(3, ground.settle(), f"steps used {len(used)}, each once")
+
+
+def serve_at(ground: Ground, offset: int) -> None:
+    """Serve anew, with another clock."""
+    ground.kill("serve")
+    more = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{offset:+d}s", "DONT_FAKE_MONOTONIC": "1"}
+    ground.serve(**(more if offset else {}))
+
+
+def enters(ground: Ground, member_id: str, code: str) -> int:
+    """What a login says to a code."""
+    body = {"workspace_id": "faults", "member_id": member_id}
+    login = insisted(ground, "/v1/logins", ground.load.host, body).body
+    path = f"/v1/logins/{login['login_id']}/code"
+    return insisted(ground, path, login["login_token"], {"code": code}).status
+
+
+@scenario("F29", "rolling restart of two API servers under load")
+def rolling(ground: Ground, size: Size) -> Seen:
+    """Clients try another server only where the connection was refused."""
+    first = ground.here.setting("HTTP")
+    second = ground.serve("serve-2", TWINLOCK_HTTP=another_address())
+    ground.load.browser.addresses[:] = [first, second]
+    worst, count = 0.0, size.of(3)
+    ground.journal.begin()
+    with under(ground.load, rate=25) as load:
+        for _ in range(count):
+            for name, http in (("serve", first), ("serve-2", second)):
+                begun = time.monotonic()
+                ground.here.stop(name)
+                worst = max(worst, time.monotonic() - begun)
+                ground.serve(name, TWINLOCK_HTTP=http)
+    failed = sum(n for status, n in ground.journal.statuses.items() if not 0 < status < 500)
+    total = sum(ground.journal.statuses.values())
+    ground.load.browser.addresses[:] = [first]
+    ground.kill("serve-2")
+    hold(not load.failures, f"{load.failures[:3]}")
+    hold(worst < 10, f"a server took {worst:.1f} s to stop")
+    hold(not failed, f"{failed} of {total} requests failed: {dict(ground.journal.statuses)}")
+    return Seen(2 * count, worst, f"{total} requests, none failed; slowest stop in seconds")
+
+
+@scenario("F27", "master key rotated under load")
+def rotated(ground: Ground, size: Size) -> Seen:
+    keys = f"{a_master_key('k2')},{ground.here.setting('MASTER_KEY')}"
+    ground.kill("serve")
+    ground.serve(TWINLOCK_MASTER_KEY=keys)
+    with under(ground.load) as load:
+        begun = time.monotonic()
+        env = {**ground.here.env, "TWINLOCK_MASTER_KEY": keys}
+        done = subprocess.run(
+            [ROOT / "bin/twinlock", "keys", "rotate"], env=env, capture_output=True, text=True
+        )
+        took = time.monotonic() - begun
+    hold(done.returncode == 0, done.stderr[-200:])
+    hold(not load.failures, f"{load.failures[:3]}")
+    ground.here.env = {**ground.here.env, "TWINLOCK_MASTER_KEY": keys}
+    for name in ("relay", "project", "mail"):
+        ground.kill(name)
+        ground.work(name)
+    return Seen(1, took, "old ciphertext reads; seconds of the rotation")
+
+
+@scenario("F26", "an older backup of the database restored")
+def restored(ground: Ground, size: Size) -> Seen:
+    """What came after it is gone; all that comes later is on the topic and in the read models."""
+    ground.settle()
+    with backup_of(ground) as copy:
+        kept = head_of(ground)
+        with under(ground.load):
+            time.sleep(size.seconds)
+        ground.settle()
+        ghosts = ground.twinlock.store.head()
+        for name in ("serve", "relay", "project", "mail"):
+            ground.kill(name)
+        ground.postgres.stop()
+        data = ground.postgres.folder / "data"
+        shutil.rmtree(data)
+        copy.rename(data)
+    begun = time.monotonic()
+    ground.postgres.restart()
+    dropped = ground.journal.forget_after(kept)
+    for name in ("relay", "project", "mail"):
+        ground.work(name)
+    wait_until_apart(ground, ghosts)
+    ground.serve()
+    with under(ground.load) as load:
+        answered_after(ground, time.monotonic())
+        back = time.monotonic() - begun
+        time.sleep(3)
+    hold(not load.failures, f"{load.failures[:3]}")
+    ground.settle()
+    hold(ground.twinlock.store.head() > ghosts, "positions are used again")
+    return Seen(1, back, f"{dropped} acknowledgements after the backup are gone, as they must")
+
+
+def wait_until_apart(ground: Ground, told: int) -> None:
+    """Wait until the relay has met what the topic tells, as its operator does before serving."""
+    deadline = time.monotonic() + 60
+    with patient(ground.twinlock) as connection:
+        while connection.execute("SELECT twinlock_last_id() < %s", (told,)).fetchone() == (True,):
+            hold(time.monotonic() < deadline, "the relay never leads")
+            time.sleep(0.1)
+
+
+def head_of(ground: Ground) -> int:
+    """The store's head, as soon as the database answers."""
+    with patient(ground.twinlock):
+        return ground.twinlock.store.head()

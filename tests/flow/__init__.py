@@ -1,0 +1,1 @@
+"""Tests of what happens after the append: relay, log, projectors, mail."""

@@ -1,0 +1,109 @@
+"""The examples work: they know the public contract alone, and print what they say they print."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.member_facts import MFAUnbound
+from domain.member_mfa import MemberMFA
+from tests.flow.conftest import Running
+from tests.flow.histories import a_workspace, append, bound, joined
+from tests.support.command_line import ROOT, run_twinlock
+from twinlock.adapters.kafka import KafkaLog
+from twinlock.composition import Twinlock
+
+pytestmark = pytest.mark.live
+EXAMPLES = ROOT / "examples"
+
+
+def some_members(twinlock: Twinlock) -> int:
+    a_workspace(twinlock, ["m1", "m2", "m3"], "acme")
+    append(twinlock, MemberMFA, "m2", bound("b2"))
+    append(twinlock, MemberMFA, "m4", *joined("m4", "beta"), bound("b3"))
+    unbound = MFAUnbound(binding_id="b3", method="self", ticket_id=None)
+    return append(twinlock, MemberMFA, "m4", unbound, minutes=5)
+
+
+@pytest.mark.kafka
+def test_the_consumer_says_who_is_bound(on_kafka: Running) -> None:
+    assert isinstance(on_kafka.log, KafkaLog)
+    on_kafka.relay()
+    position = some_members(on_kafka.twinlock)
+    log = on_kafka.log
+    log.writer().close()  # the topic is there before anybody follows it
+    command = [sys.executable, str(EXAMPLES / "consumer.py"), log.bootstrap, log.topic]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as consumer:
+        assert consumer.stdout is not None
+        lines = [consumer.stdout.readline().strip() for _ in range(4)]
+        consumer.terminate()
+    assert {line.split()[2] for line in lines} == {"m1", "m2", "m4"}
+    assert f"{position} 2026-05-01T09:05:00.000000Z m4 is not bound" in " ".join(lines)
+    assert re.fullmatch(r"\d+ \S+Z \w+ is (not )?bound: \d+ bound in all", lines[0])
+
+
+def test_the_consumer_is_short_and_knows_the_public_contract_alone() -> None:
+    text = (EXAMPLES / "consumer.py").read_text()
+    assert len(text.splitlines()) <= 40
+    assert re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE) == ["json", "sys", "kafka"]
+
+
+def test_duckdb_tells_the_coverage_out_of_a_parquet_file(
+    twinlock: Twinlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb: Any = pytest.importorskip("duckdb")
+    position = some_members(twinlock)
+    said = run_twinlock(twinlock, "export", "parquet", str(tmp_path / "events.parquet"))
+    assert said.out.endswith(f"{position:,} events up to position {position}\n")
+    monkeypatch.chdir(tmp_path)
+    rows = duckdb.sql((EXAMPLES / "coverage.sql").read_text()).fetchall()
+    assert rows == [("acme", 3, 2, 66.7), ("beta", 1, 0, 0.0)]
+
+
+def test_a_folder_gets_what_is_new_at_each_run(twinlock: Twinlock, tmp_path: Path) -> None:
+    parquet: Any = pytest.importorskip("pyarrow.parquet")
+    first = some_members(twinlock)
+    folder = str(tmp_path)
+    run_twinlock(twinlock, "export", "parquet", folder)
+    nothing = run_twinlock(twinlock, "export", "parquet", folder)
+    assert (nothing.code, "nothing new" in nothing.out) == (0, True)
+    last = append(twinlock, MemberMFA, "m5", *joined("m5"))
+    assert run_twinlock(twinlock, "export", "parquet", folder).code == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        f"events-{1:016d}-{first:016d}.parquet",
+        f"events-{first + 1:016d}-{last:016d}.parquet",
+    ]
+    read = parquet.read_table(tmp_path).to_pydict()
+    assert read["position"] == list(range(1, last + 1))
+    assert read["type"][0] == "workspace.created"
+
+
+def test_what_fails_leaves_no_file(twinlock: Twinlock, tmp_path: Path) -> None:
+    some_members(twinlock)
+    target = tmp_path / "events.parquet"
+    with twinlock.connect() as connection:
+        connection.execute("UPDATE stored_events SET state = 'x' WHERE notification_id = 5")
+    said = run_twinlock(twinlock, "export", "parquet", str(target))
+    assert said.code == 1
+    assert "position 5 cannot be read; nothing was written" in said.err
+    away = run_twinlock(twinlock, "export", "parquet", str(tmp_path / "no" / "events.parquet"))
+    assert away.code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_is_said_with_its_extra(
+    twinlock: Twinlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    target = tmp_path / "events.parquet"
+    said = run_twinlock(twinlock, "export", "parquet", str(target))
+    assert said.code == 2
+    assert "install the extra `analytics`" in said.err
+    assert not target.exists()

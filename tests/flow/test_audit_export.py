@@ -1,0 +1,354 @@
+"""Exports of the history and their verification: whole ones, picked ones, and broken ones."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.audit_export import AuditExported
+from domain.notes import Checkpoint, Key
+from domain.seals import FORMAT
+from domain.tampering import ALTERED, CUT_END, DELETED, FORGED, INSERTED, ROLLED_BACK, SWAPPED
+from projections import audit_trail
+from projections.audit_trail import Filter
+from projections.models import MODELS
+from tests.flow.conftest import Running
+from tests.support.alterations import ALL, Alteration, Lines
+from tests.support.built import some_settings
+from tests.support.command_line import ROOT, run_twinlock
+from tests.support.notarised import checked, do, history, newest, notarise, swap, told
+from tests.support.parts import fresh_database
+from twinlock.adapters.embedded import EmbeddedLog
+from twinlock.adapters.mapper import decode
+from twinlock.adapters.signing import verified
+from twinlock.composition import Twinlock, build
+from twinlock.exporting import Exported, write_export
+from workers import checkpoints
+from workers.audit_verify import Report, verify_export
+from workers.cloud_events import LOG_KEY, Envelope
+from workers.export_lines import Foreign
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def grown(module_database: str) -> Iterator[Twinlock]:
+    """Seven hundred events under five checkpoints; nobody changes them."""
+    built = build(some_settings(module_database))
+    built.migrate()
+    for part in range(5):
+        history(built, 140, name=f"p{part}-")
+        notarise(built)
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def exported(grown: Twinlock, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The lines of an export of everything."""
+    path = tmp_path_factory.mktemp("export") / "all.ndjson"
+    export(grown, path)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def export(twinlock: Twinlock, path: Path, *outside: str, **wanted: Any) -> Exported:
+    return write_export(twinlock, path, Filter(**wanted), wanted, outside, lambda *_: None)
+
+
+def verify(lines: list[bytes], *outside: str, keys: tuple[Key, ...] = ()) -> Report:
+    return verify_export(lines, verified, keys=keys, outside=outside)
+
+
+def notes(twinlock: Twinlock) -> list[str]:
+    with twinlock.connect() as connection:
+        return checkpoints.behind(connection, 0)
+
+
+def test_an_export_of_everything_is_proven(grown: Twinlock, exported: list[bytes]) -> None:
+    report = verify(exported, keys=tuple(grown.notary.keys))
+    assert report.findings == []
+    assert report.manifest is not None
+    assert (report.manifest.count, report.manifest.size, report.events) == (700, 700, 700)
+    assert report.checkpoints == 5
+    assert report.trusted
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_an_alteration_is_named_with_its_place(
+    grown: Twinlock, exported: list[bytes], case: Alteration
+) -> None:
+    lines = Lines(exported)
+    expected = case.do(lines)
+    report = verify(lines.all, keys=tuple(grown.notary.keys))
+    assert set(expected) <= set(told(report.findings))
+    assert len(report.findings) <= len(expected) + 1
+
+
+def test_another_signer_is_not_believed(exported: list[bytes], database: str) -> None:
+    other = build(some_settings(database))
+    other.migrate()
+    with closing(other):
+        report = verify(exported, keys=tuple(other.notary.keys))
+    assert {each.kind for each in report.findings} == {FORGED}
+    assert "no known key" in report.findings[0].detail
+
+
+def test_checkpoints_that_somebody_kept_must_agree(grown: Twinlock, exported: list[bytes]) -> None:
+    assert verify(exported, *notes(grown)).findings == []
+    foreign = notes(grown)[2].replace("\nposition ", "\nposition 1")
+    assert [each.kind for each in verify(exported, foreign).findings] == [FORGED]
+
+
+def test_a_picked_export_proves_each_event(grown: Twinlock, tmp_path: Path) -> None:
+    path = tmp_path / "some.ndjson"
+    with projected(grown):
+        done = export(grown, path, type="token.revoked")
+    lines = path.read_bytes().splitlines(keepends=True)
+    report = verify(lines, *notes(grown))
+    assert (done.count, report.events, report.findings, report.unchecked) == (350, 350, [], [])
+    assert report.manifest is not None
+    assert report.manifest.filter == {"type": "token.revoked"}
+    for name in ("altered: one letter", "deleted: one event", "swapped: two lines of different"):
+        case = next(each for each in ALL if each.name.startswith(name))
+        edited = Lines(lines)
+        if name.startswith("altered"):
+            edited.change(300, b"revoked", b"revoKed")
+            expected = [(ALTERED, edited.positions[300], edited.positions[300])]
+        else:
+            edited.events, edited.positions = edited.events[:350], edited.positions[:350]
+            expected = case.do(edited) if "deleted" in name else _swapped(edited)
+        assert told(verify(edited.all).findings) == expected
+
+
+def _swapped(lines: Lines) -> list[tuple[str, int, int]]:
+    lines.swap(12, 300)
+    return [(SWAPPED, lines.positions[12], lines.positions[300])]
+
+
+def test_an_export_without_rows_is_proven_too(grown: Twinlock, tmp_path: Path) -> None:
+    path = tmp_path / "none.ndjson"
+    with projected(grown):
+        done = export(grown, path, member_id="nobody")
+    report = verify(path.read_bytes().splitlines(keepends=True))
+    assert (done.count, done.first, report.findings) == (0, None, [])
+
+
+def test_every_export_is_an_event(grown: Twinlock, tmp_path: Path) -> None:
+    export(grown, tmp_path / "x.ndjson")
+    record = grown.store.events(0, 10_000)[-1]
+    event = decode(record.stream, record.version, record.topic, record.state)
+    assert isinstance(event.fact, AuditExported)
+    assert record.stream.startswith("audit/")
+    assert (event.fact.format, event.fact.filter, event.fact.first) == ("bundle", (), 1)
+    assert event.actor.kind == "operator"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "no audit export"),
+        (b"\x00\xff\xfe binary", "no audit export"),
+        (b'{"some": "json"}\n', "no audit export"),
+        (b"[1]\n", "no audit export"),
+        (b"position,time\n1,2\n", "no audit export"),
+        (b'{"format":"twinlock-audit-export-9"}\n', "another version"),
+        (b'{"format":"' + FORMAT.encode() + b'","manifest":{}}\n', "header cannot be read"),
+    ],
+)
+def test_a_foreign_file_is_refused_with_the_place(content: bytes, said: str) -> None:
+    with pytest.raises(Foreign, match=said) as caught:
+        verify(content.splitlines(keepends=True))
+    assert str(caught.value).startswith("line 1: ")
+
+
+def test_lines_in_another_order_are_no_proof(exported: list[bytes]) -> None:
+    report = verify([exported[0], *reversed(exported[1:])])
+    assert report.findings
+
+
+class TestDatabase:
+    """What was done to the rows before the export."""
+
+    def test_an_altered_row(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        self.grow(twinlock)
+        do(twinlock, "update stored_events set state = '\\xff' where notification_id = 300")
+        assert self.verified(twinlock, tmp_path) == [(ALTERED, 300, 300)]
+
+    def test_a_deleted_row(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        self.grow(twinlock)
+        do(twinlock, "delete from stored_events where notification_id = 300")
+        assert self.verified(twinlock, tmp_path) == [(DELETED, 300, 300)]
+
+    def test_an_inserted_row(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        self.grow(twinlock)
+        do(
+            twinlock,
+            "insert into stored_events select 'token/forged', 1, topic, state, 201"
+            " from stored_events where notification_id = 1",
+        )
+        assert self.verified(twinlock, tmp_path) == [(INSERTED, 201, 201)]
+
+    def test_two_rows_that_changed_places(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        self.grow(twinlock)
+        swap(twinlock, 20, 300)
+        assert self.verified(twinlock, tmp_path) == [(SWAPPED, 20, 300)]
+
+    def test_rows_cut_off_at_the_end(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        self.grow(twinlock)
+        do(twinlock, "delete from stored_events where notification_id > 380")
+        assert self.verified(twinlock, tmp_path) == [(CUT_END, 381, 401)]
+
+    def test_rows_and_tree_written_anew(self, twinlock: Twinlock, tmp_path: Path) -> None:
+        """Whoever rewrites the tree as well can't sign: the place lies between checkpoints."""
+        history(twinlock, 100)
+        good = notarise(twinlock)
+        history(twinlock, 100, name="more")
+        bad = notarise(twinlock)
+        do(twinlock, "update stored_events set state = 'x' where notification_id = 150")
+        do(twinlock, "truncate notary_tiles")
+        expected = [(ALTERED, good.position + 1, bad.position)]
+        assert self.verified(twinlock, tmp_path) == expected
+
+    def grow(self, twinlock: Twinlock) -> None:
+        history(twinlock, 400)
+        notarise(twinlock)
+
+    def verified(self, twinlock: Twinlock, tmp_path: Path) -> list[tuple[str, int, int]]:
+        done = export(twinlock, tmp_path / "x.ndjson")
+        assert done.warnings
+        assert told(checked(twinlock))
+        return told(verify((tmp_path / "x.ndjson").read_bytes().splitlines(True)).findings)
+
+
+def test_a_restored_backup_is_told_by_a_checkpoint_that_somebody_kept(
+    postgres_server: str, tmp_path: Path
+) -> None:
+    with fresh_database(postgres_server) as uri:
+        settings = some_settings(uri)
+        with closing(build(settings)) as before:
+            before.migrate()
+            history(before, 100)
+            then = notarise(before)
+        with fresh_database(postgres_server, template=uri) as later_uri:
+            later = settings.model_copy(update={"database": type(settings.database)(later_uri)})
+            with closing(build(later)) as after:
+                history(after, 100, name="more")
+                kept = notarise(after)
+                note = notes(after)[-1]
+        with closing(build(settings)) as restored:
+            export(restored, tmp_path / "short.ndjson")
+            history(restored, 300, name="other")
+            notarise(restored)
+            export(restored, tmp_path / "grown.ndjson")
+    for name in ("short", "grown"):
+        lines = (tmp_path / f"{name}.ndjson").read_bytes().splitlines(keepends=True)
+        assert verify(lines).findings == []
+        expected = [(ROLLED_BACK, then.position + 1, kept.position)]
+        assert told(verify(lines, note).findings) == expected
+
+
+def test_a_newer_checkpoint_is_not_compared_with_an_older_export(
+    twinlock: Twinlock, tmp_path: Path
+) -> None:
+    history(twinlock, 20)
+    export(twinlock, tmp_path / "x.ndjson")
+    lines = (tmp_path / "x.ndjson").read_bytes().splitlines(keepends=True)
+    later = newest(twinlock).made_at
+    history(twinlock, 20, name="more")
+    ahead = Checkpoint(
+        origin=twinlock.notary.origin,
+        size=60,
+        root=bytes(32),
+        position=70,
+        made_at=later + timedelta(minutes=1),
+    )
+    report = verify(lines, twinlock.notary.sign(ahead.text))
+    assert report.findings == []
+    assert "newer than the export" in report.unchecked[0]
+
+
+def test_the_command_line_says_it(grown: Twinlock, exported: list[bytes], tmp_path: Path) -> None:
+    good, bad, key = tmp_path / "good.ndjson", tmp_path / "bad.ndjson", tmp_path / "key"
+    said = run_twinlock(grown, "audit", "export", str(good))
+    assert said.code == 0
+    assert said.out.startswith(f"{good}: ")
+    key.write_text(run_twinlock(grown, "audit", "key").out)
+    said = run_twinlock(grown, "audit", "verify", str(good), "--key", str(key))
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines()[-1].startswith("proven: ")
+    lines = Lines(good.read_bytes().splitlines(keepends=True))
+    lines.change(300, b"host", b"hosT")
+    lines.drop(5)
+    bad.write_bytes(b"".join(lines.all))
+    said = run_twinlock(grown, "audit", "verify", str(bad))
+    assert said.code == 1
+    place = lines.positions[300]
+    assert f"deleted: position {lines.positions[5]}" in said.out
+    assert f"altered: position {place} (line " in said.out
+    assert "\x1b" not in said.out + said.err
+    as_json = run_twinlock(grown, "audit", "verify", str(bad), "--json")
+    found = json.loads(as_json.out)
+    assert (as_json.code, found["proven"], len(found["findings"])) == (1, False, 2)
+    for wrong in ("/nowhere", str(key)):
+        said = run_twinlock(grown, "audit", "verify", wrong)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+
+
+def test_a_disk_that_refuses_leaves_nothing(grown: Twinlock, tmp_path: Path) -> None:
+    said = run_twinlock(grown, "audit", "export", str(tmp_path / "nowhere" / "x"))
+    assert said.code == 4
+    target = tmp_path / "folder"
+    target.mkdir()
+    said = run_twinlock(grown, "audit", "export", str(target))
+    assert said.code == 4
+    assert list(tmp_path.rglob("*")) == [target]
+
+
+def test_the_live_history_is_checked(twinlock: Twinlock, tmp_path: Path) -> None:
+    history(twinlock, 20)
+    notarise(twinlock)
+    kept = tmp_path / "checkpoint"
+    kept.write_text(run_twinlock(twinlock, "audit", "checkpoint").out)
+    assert run_twinlock(twinlock, "audit", "check", "--checkpoint", str(kept)).code == 0
+    do(twinlock, "delete from stored_events where notification_id = 7")
+    said = run_twinlock(twinlock, "audit", "check", "--json")
+    assert (said.code, json.loads(said.out)[0]["position"]) == (1, 7)
+
+
+@contextmanager
+def projected(twinlock: Twinlock) -> Iterator[None]:
+    """The audit trail is kept meanwhile."""
+    wrap = Envelope("http://127.0.0.1:8080", twinlock.keys.derived(LOG_KEY))
+    model = next(each for each in MODELS if each.key == audit_trail.KEY)
+    log = EmbeddedLog(twinlock.store, wrap)
+    running = Running(twinlock, log, wrap)
+    running.project(model)
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+@pytest.mark.parametrize("picked", [False, True], ids=["everything", "picked"])
+def test_an_export_is_verified_without_us(grown: Twinlock, tmp_path: Path, picked: bool) -> None:
+    """By examples/check_export.py, which shares no line with the application."""
+    path, key = tmp_path / "x.ndjson", str(grown.notary.keys[0])
+    with projected(grown):
+        export(grown, path, **({"type": "token.revoked"} if picked else {}))
+
+    def check() -> str:
+        program = str(ROOT / "examples/check_export.py")
+        command = [sys.executable, "-I", "-S", program, str(path), key]
+        return str(subprocess.run(command, capture_output=True, text=True).stderr)
+
+    assert check() == ""
+    lines = Lines(path.read_bytes().splitlines(keepends=True))
+    lines.change(30, b"operator", b"Operator")
+    path.write_bytes(b"".join(lines.all))
+    assert f"event {lines.positions[30]} is not what was sealed" in check()

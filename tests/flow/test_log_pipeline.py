@@ -1,0 +1,41 @@
+"""What is appended becomes visible, on either log."""
+
+import pytest
+
+from domain.member_mfa import MemberMFA
+from domain.workspace import Workspace
+from projections import audit_trail, standing
+from projections.models import MODELS
+from projections.progress import complete_up_to, wait_visible
+from tests.flow.conftest import Running
+from tests.flow.histories import a_workspace, append, bound
+
+pytestmark = pytest.mark.live
+
+
+def test_what_is_appended_becomes_visible_in_every_model(running: Running) -> None:
+    running.relay()
+    running.project()
+    position = a_workspace(running.twinlock, ["m1", "m2"])
+    for model in MODELS:
+        wait_visible(running.twinlock.reads, model.key, position, timeout=15)
+    with running.twinlock.connect() as connection:
+        seen = standing.see(connection, "w", "m1")
+        rows = audit_trail.page(connection, audit_trail.Filter(), limit=500)
+        assert complete_up_to(connection, audit_trail.KEY) == position
+    assert not seen.behind
+    assert seen.member == running.twinlock.store.load(MemberMFA, "m1")
+    assert seen.workspace == running.twinlock.store.load(Workspace, "w")
+    assert [row.position for row in rows] == list(range(1, position + 1))
+
+
+def test_a_row_knows_that_it_is_behind_its_stream(running: Running) -> None:
+    running.relay()
+    running.project()
+    position = a_workspace(running.twinlock, ["m1", "m2"])
+    wait_visible(running.twinlock.reads, standing.KEY, position, timeout=15)
+    running.stop()
+    append(running.twinlock, MemberMFA, "m2", bound())
+    with running.twinlock.connect() as connection:
+        assert standing.see(connection, "w", "m2").behind
+        assert not standing.see(connection, "w", "m1").behind

@@ -1,0 +1,294 @@
+"""Mails: sent once, to the right address, with what they must say, and traceless elsewhere."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from commands.contact import PREVIOUS, Contact
+from commands.ports import Context
+from domain.member_facts import (
+    ContactChanged,
+    EmailCodeSent,
+    Locked,
+    MFAUnbound,
+    RecoveryCodesIssued,
+    RecoveryCodeSpent,
+    TicketClosed,
+)
+from domain.member_mfa import MemberMFA
+from domain.onetime import cancel_token, email_code
+from domain.unbind_ticket import TicketSubmitted, UnbindTicket
+from domain.workspace import PolicyEnforced, PolicyLifted, Workspace, WorkspaceCreated
+from projections import standing
+from projections.models import MODELS
+from projections.progress import visible
+from tests.flow.conftest import Running
+from tests.flow.histories import HOST, bound, joined
+from twinlock.adapters.mail import SmtpOutbox
+from twinlock.composition import Twinlock
+from twinlock.dev.mailbox import Mailbox
+from workers import mail_queue
+from workers.letters import LETTERS
+from workers.mailer import Mailer, Scribe
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def running(embedded: Running) -> Running:
+    """The embedded log is enough for mails."""
+    return embedded
+
+
+@pytest.fixture
+def mailer(running: Running, mailbox: Mailbox) -> Mailer:
+    """A mailer to the mailbox."""
+    outbox = SmtpOutbox(mailbox.smtp, "twinlock@example.com")
+    return Mailer(running.twinlock.connect, outbox, scribe(running.twinlock))
+
+
+def scribe(twinlock: Twinlock) -> Scribe:
+    return Scribe(twinlock.vault, twinlock.keys, "http://127.0.0.1:8080", "Twinlock")
+
+
+def happens(twinlock: Twinlock, kind: Any, id_: str, *facts: Any, ago: int = 0) -> int:
+    context = Context(at=datetime.now(UTC) - timedelta(hours=ago), actor=HOST, request_id="r")
+    return twinlock.store.append(context, (twinlock.store.load(kind, id_), facts))
+
+
+def knows(twinlock: Twinlock, member: str, locale: str = "en", item: str = "contact") -> None:
+    contact = Contact(f"{member}@example.com", member.title(), locale)
+    context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
+    write = twinlock.vault.seal(f"member/{member}", item, contact.sealed())
+    twinlock.store.append(context, also=[write])
+
+
+def queued(running: Running, position: int) -> None:
+    """Wait until the queue and the read models have applied it."""
+    stop = [running.start(running.projector(m).run) for m in (mail_queue.MODEL, *MODELS)]
+    with running.twinlock.connect() as connection:
+        deadline = datetime.now(UTC) + timedelta(seconds=15)
+        while not all(visible(connection, k, position) for k in (mail_queue.KEY, standing.KEY)):
+            assert datetime.now(UTC) < deadline
+    for each in stop:
+        each.set()
+
+
+def send_all(running: Running, mailer: Mailer) -> None:
+    with running.twinlock.connect() as connection:
+        while mailer.send_next(connection):
+            pass
+
+
+def statuses(running: Running) -> list[str]:
+    with running.twinlock.connect() as connection:
+        return [s for (s,) in connection.execute("SELECT status FROM mail_queue ORDER BY id")]
+
+
+def in_minutes(minutes: int) -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(("purpose", "locale"), [("bind", "en"), ("ticket", "zh")])
+def test_the_code_stands_alone_on_its_line(
+    running: Running, mailer: Mailer, mailbox: Mailbox, purpose: str, locale: str
+) -> None:
+    twinlock = running.twinlock
+    knows(twinlock, "m1", locale)
+    fact = EmailCodeSent(challenge_id="c1", purpose=purpose, expires_at=in_minutes(10))
+    queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), fact))
+    send_all(running, mailer)
+    (mail,) = mailbox.wait(to="m1@example.com")
+    key = twinlock.keys.derived("email-codes")
+    code = email_code(key, purpose=purpose, member_id="m1", challenge_id="c1")
+    assert mail.text.splitlines().count(code) == 1
+    assert "10" in mail.text
+    assert mail.html
+    assert code in mail.html
+
+
+def test_an_expired_code_is_not_sent(running: Running, mailer: Mailer, mailbox: Mailbox) -> None:
+    knows(running.twinlock, "m1")
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    fact = EmailCodeSent(challenge_id="c1", purpose="bind", expires_at=soon)
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), fact))
+    with running.twinlock.connect() as connection:
+        connection.execute("UPDATE mail_queue SET expires_at = now()")
+    send_all(running, mailer)
+    assert statuses(running) == ["expired"]
+    assert mailbox.messages() == []
+
+
+SECURITY: list[tuple[str, Callable[[], list[Any]], str]] = [
+    ("bound", lambda: [bound(), RecoveryCodesIssued(set_id="s", count=10)], "is on"),
+    ("reissued", lambda: [RecoveryCodesIssued(set_id="s", count=10)], "New recovery codes"),
+    (
+        "spent",
+        lambda: [RecoveryCodeSpent(set_id="s", index=1, purpose="login", login_id=None)],
+        "recovery code was used",
+    ),
+    ("locked", lambda: [Locked(until=in_minutes(15), failures=5)], "refused for a while"),
+    ("unbound", lambda: [MFAUnbound(binding_id="b1", method="self", ticket_id=None)], "removed"),
+    ("rejected", lambda: [TicketClosed(ticket_id="t", status="rejected")], "declined"),
+    ("approved", lambda: [TicketClosed(ticket_id="t", status="approved")], "approved"),
+    ("cancelled", lambda: [TicketClosed(ticket_id="t", status="cancelled")], "cancelled"),
+]
+
+
+@pytest.mark.parametrize(
+    ("facts", "subject"), [s[1:] for s in SECURITY], ids=[s[0] for s in SECURITY]
+)
+def test_the_member_is_told_of_what_concerns_security(
+    running: Running,
+    mailer: Mailer,
+    mailbox: Mailbox,
+    facts: Callable[[], list[Any]],
+    subject: str,
+) -> None:
+    knows(running.twinlock, "m1")
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), *facts()))
+    send_all(running, mailer)
+    (mail,) = mailbox.messages()
+    assert mail.to == "m1@example.com"
+    assert subject in mail.subject
+
+
+def test_a_reason_is_told(running: Running, mailer: Mailer, mailbox: Mailbox) -> None:
+    twinlock = running.twinlock
+    knows(twinlock, "m1")
+    context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
+    reason = twinlock.vault.seal("member/m1", "ticket/t/reason", b"No <b>proof</b>")
+    twinlock.store.append(context, also=[reason])
+    closed = TicketClosed(ticket_id="t", status="rejected")
+    queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), closed))
+    send_all(running, mailer)
+    (mail,) = mailbox.messages()
+    assert "No <b>proof</b>" in mail.text.splitlines()
+    assert "No &lt;b&gt;proof" in (mail.html or "")
+
+
+def test_a_submitted_ticket_can_be_cancelled_by_the_mailed_link(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    knows(running.twinlock, "m1")
+    filed = TicketSubmitted(
+        member_id="m1", binding_id="b1", first_factor_proven=True, approvals_needed=1
+    )
+    queued(running, happens(running.twinlock, UnbindTicket, "t1", filed))
+    send_all(running, mailer)
+    (mail,) = mailbox.messages()
+    token = cancel_token(running.twinlock.keys.derived("cancel-tokens"), ticket_id="t1")
+    assert f"http://127.0.0.1:8080/tickets/t1/cancel?token={token}" in mail.text.splitlines()
+    assert "This wasn't me: cancel" in mail.text
+
+
+def test_the_old_address_is_told_of_a_new_one(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    contact = json.dumps({"email": "old@example.com", "name": "Ann", "locale": "en"}).encode()
+    context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
+    write = running.twinlock.vault.seal("member/m1", PREVIOUS, contact)
+    running.twinlock.store.append(context, also=[write])
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), ContactChanged()))
+    send_all(running, mailer)
+    assert [mail.to for mail in mailbox.messages()] == ["old@example.com"]
+
+
+def test_every_owner_is_told_of_a_policy(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    twinlock = running.twinlock
+    for member, role in (("m1", "owner"), ("m2", "owner"), ("m3", "member")):
+        knows(twinlock, member)
+        happens(twinlock, MemberMFA, member, *joined(member, "w", role))
+    facts = (WorkspaceCreated(), PolicyEnforced(grace_until=in_minutes(60)), PolicyLifted())
+    queued(running, happens(twinlock, Workspace, "w", *facts))
+    send_all(running, mailer)
+    told = sorted((mail.to, mail.subject) for mail in mailbox.messages())
+    assert [to for to, _ in told] == ["m1@example.com"] * 2 + ["m2@example.com"] * 2
+    assert len({subject for _, subject in told}) == 2
+
+
+def test_nothing_is_sent_twice_when_the_log_is_read_again(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    knows(running.twinlock, "m1")
+    position = happens(running.twinlock, MemberMFA, "m1", *joined("m1"), bound())
+    queued(running, position)
+    send_all(running, mailer)
+    with running.twinlock.connect() as connection:
+        connection.execute("DELETE FROM progress")
+    queued(running, position)
+    send_all(running, mailer)
+    assert len(mailbox.messages()) == 1
+
+
+def test_an_old_event_is_no_news(running: Running, mailer: Mailer, mailbox: Mailbox) -> None:
+    knows(running.twinlock, "m1")
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), bound(), ago=25))
+    send_all(running, mailer)
+    assert mailbox.messages() == []
+
+
+def test_a_mail_waits_for_a_server_that_is_away(running: Running, mailbox: Mailbox) -> None:
+    knows(running.twinlock, "m1")
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), bound()))
+    away = SmtpOutbox("127.0.0.1:1", "twinlock@example.com")
+    send_all(running, Mailer(running.twinlock.connect, away, scribe(running.twinlock)))
+    assert statuses(running) == ["due"]
+    with running.twinlock.connect() as connection:
+        connection.execute("UPDATE mail_queue SET next_at = now()")
+    back = SmtpOutbox(mailbox.smtp, "twinlock@example.com")
+    send_all(running, Mailer(running.twinlock.connect, back, scribe(running.twinlock)))
+    assert statuses(running) == ["sent"]
+    assert len(mailbox.messages()) == 1
+
+
+def test_a_mailer_that_dies_between_sending_and_marking_repeats_one_mail_under_one_id(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    knows(running.twinlock, "m1")
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), bound()))
+    writer = scribe(running.twinlock)
+    with running.twinlock.connect() as connection:
+        due = mail_queue.take(connection)
+        assert due is not None
+        contact = writer.recipient(due)
+        assert contact is not None
+        first = writer.message(due, contact)["Message-ID"]
+        SmtpOutbox(mailbox.smtp, "twinlock@example.com").send(writer.message(due, contact))
+        assert mail_queue.take(connection) is None
+        connection.execute("UPDATE mail_queue SET next_at = now()")
+        assert writer.message(due, contact)["Message-ID"] == first
+    send_all(running, mailer)
+    send_all(running, mailer)
+    assert len(mailbox.messages()) == 2
+
+
+def test_an_erased_member_is_written_to_no_more(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), bound()))
+    send_all(running, mailer)
+    assert statuses(running) == ["nobody"]
+    assert mailbox.messages() == []
+
+
+def test_the_queue_holds_no_address_code_or_name(running: Running, mailbox: Mailbox) -> None:
+    knows(running.twinlock, "m1")
+    fact = EmailCodeSent(challenge_id="c1", purpose="bind", expires_at=in_minutes(10))
+    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), fact))
+    key = running.twinlock.keys.derived("email-codes")
+    code = email_code(key, purpose="bind", member_id="m1", challenge_id="c1")
+    with running.twinlock.connect() as connection:
+        rows = str(connection.execute("SELECT * FROM mail_queue").fetchall())
+    assert "@" not in rows
+    assert "M1" not in rows
+    assert code not in rows
+
+
+def test_every_letter_is_written_in_both_languages() -> None:
+    assert all(set(words) == {"en", "zh"} for words in LETTERS.values())

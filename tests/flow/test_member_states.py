@@ -1,0 +1,120 @@
+"""The compacted topic holds each member's current state, and forgets who was erased."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jsonschema
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer
+
+from domain.member_facts import Erased
+from domain.member_mfa import MemberMFA
+from tests.flow.conftest import Running
+from tests.flow.histories import a_workspace, accepted, append
+from twinlock.adapters.kafka import KafkaLog
+from workers.member_states import MODEL, SCHEMA_OF_STATE, MemberStates
+
+pytestmark = [pytest.mark.live, pytest.mark.kafka]
+
+
+def members_topic(running: Running) -> KafkaLog:
+    assert isinstance(running.log, KafkaLog)
+    return replace(running.log, topic=f"{running.log.topic}.members", compacted=True)
+
+
+def worker(running: Running) -> MemberStates:
+    twinlock = running.twinlock
+    load = partial(twinlock.store.load, MemberMFA)
+    return MemberStates(twinlock.store, twinlock.connect, members_topic(running), load)
+
+
+def table(topic: KafkaLog) -> dict[str, Any]:
+    """What a consumer holds that keeps the newest record of each key."""
+    consumer = KafkaConsumer(
+        topic.topic,
+        bootstrap_servers=topic.bootstrap,
+        auto_offset_reset="earliest",
+        group_id=None,
+        consumer_timeout_ms=1000,
+    )
+    held: dict[str, Any] = {}
+    for record in consumer:
+        held[record.key.decode()] = json.loads(record.value) if record.value else None
+    consumer.close()
+    return held
+
+
+def until(running: Running, position: int) -> None:
+    for _ in range(200):
+        with running.twinlock.connect() as connection:
+            row = connection.execute(
+                "SELECT position FROM progress WHERE model = %s", (MODEL,)
+            ).fetchone()
+        if row and row[0] >= position:
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("the states never came")
+
+
+@pytest.fixture
+def putting(on_kafka: Running) -> Callable[[], threading.Event]:
+    return lambda: on_kafka.start(worker(on_kafka).run)
+
+
+def test_every_member_has_its_state_and_an_erased_one_none(
+    on_kafka: Running, putting: Callable[[], threading.Event]
+) -> None:
+    a_workspace(on_kafka.twinlock, ["m1", "m2", "m3"])
+    putting()
+    append(on_kafka.twinlock, MemberMFA, "m1", accepted(7), minutes=5)
+    until(on_kafka, append(on_kafka.twinlock, MemberMFA, "m2", Erased()))
+    held = table(members_topic(on_kafka))
+    assert held["member/m2"] is None
+    assert set(held) == {"member/m1", "member/m2", "member/m3"}
+    m1 = held["member/m1"]
+    jsonschema.validate(m1, dict(SCHEMA_OF_STATE))
+    assert (m1["status"], m1["workspaces"]) == ("bound", {"w": "owner"})
+    assert m1["last_used_at"] == "2026-05-01T09:05:00.000000Z"
+    assert m1["version"] == on_kafka.twinlock.store.load(MemberMFA, "m1").version
+
+
+def test_what_is_put_twice_changes_nothing(
+    on_kafka: Running, putting: Callable[[], threading.Event]
+) -> None:
+    position = a_workspace(on_kafka.twinlock, ["m1", "m2"])
+    stop = putting()
+    until(on_kafka, position)
+    before = table(members_topic(on_kafka))
+    stop.set()
+    on_kafka.stop()
+    with on_kafka.twinlock.connect() as connection:
+        connection.execute("UPDATE progress SET position = 2 WHERE model = %s", (MODEL,))
+    putting()
+    until(on_kafka, position)
+    assert table(members_topic(on_kafka)) == before
+
+
+def test_a_new_topic_is_filled_again(
+    on_kafka: Running, putting: Callable[[], threading.Event]
+) -> None:
+    position = a_workspace(on_kafka.twinlock, ["m1", "m2"])
+    putting()
+    until(on_kafka, position)
+    before = table(members_topic(on_kafka))
+    on_kafka.stop()
+    topic = members_topic(on_kafka)
+    admin = KafkaAdminClient(bootstrap_servers=topic.bootstrap)
+    described = admin.describe_topics([topic.topic])
+    assert described
+    admin.delete_topics([topic.topic])
+    admin.close()
+    on_kafka.start(worker(on_kafka).run)
+    later = append(on_kafka.twinlock, MemberMFA, "m1", accepted(9))
+    until(on_kafka, later)
+    held = table(topic)
+    assert set(held) == set(before)
+    assert held["member/m2"] == before["member/m2"]

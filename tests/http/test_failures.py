@@ -1,0 +1,167 @@
+"""When something breaks: 500 without a trace, 503 that fails closed, and logs without secrets."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from werkzeug.serving import make_server
+
+from domain.refusals import Unavailable
+from tests.http.installation import Installation
+from tests.http.routes import ROUTES, Things
+
+
+class Broken:
+    """A store that fails in one way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
+def with_store(here: Installation, error: Exception) -> Installation:
+    """The same installation over a store that fails."""
+    desk = replace(here.backend.desk, store=Broken(error))
+    return here.with_backend(desk=desk)
+
+
+def test_an_unexpected_error_shows_nothing_of_itself(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    broken = with_store(here, ValueError("the secret is xyzzy"))
+    with capture_logs() as lines:
+        failed = broken.get(f"/v1/members/{member.id}/mfa", "host")
+    assert failed.told == (500, "internal")
+    assert "xyzzy" not in failed.text
+    assert "Traceback" not in failed.text
+    assert [line["event"] for line in lines] == ["failed", "answered"]
+    assert failed.body["request_id"] == failed.headers["X-Request-Id"]
+
+
+def test_without_the_database_everything_is_unavailable_and_nothing_is_granted(
+    here: Installation,
+) -> None:
+    member = here.bound(here.workspace())
+    opened = here.login(member)
+    away = with_store(here, Unavailable("The database did not answer.", retry_after=1))
+    things = Things(member, opened["login_id"], "nothing")
+    for route in ROUTES:
+        if not route.named or "{workspace_id}" in route.rule.partition("?")[2]:
+            continue
+        answer = away.call(route.method, things.path(route), opened["login_token"], route.body)
+        assert answer.told == (503, "unavailable"), route.name
+        assert int(answer.headers["Retry-After"]) >= 1
+    access = away.get(f"/v1/access?workspace_id={member.workspace_id}", member.granted)
+    assert access.told == (503, "unavailable")
+    assert away.get("/healthz").status == 200
+
+
+def test_readiness_names_the_part_that_fails(here: Installation) -> None:
+    assert here.get("/readyz").body["status"] == "ok"
+
+    def fail() -> None:
+        raise RuntimeError
+
+    unready = here.with_backend(checks={"database": lambda: None, "log": fail})
+    answer = unready.get("/readyz")
+    assert answer.status == 503
+    assert answer.body == {
+        "status": "unavailable",
+        "parts": {"database": "ok", "log": "unavailable"},
+    }
+
+
+def test_an_unreadable_secret_stops_that_member_only(here: Installation) -> None:
+    workspace = here.workspace()
+    broken, other = here.bound(workspace), here.bound(workspace)
+    here.twinlock.database.execute(
+        "update vault_items set sealed = sealed || 'x' where owner = %s and item like 'totp/%%'",
+        (f"member/{broken.id}",),
+    )
+    for member, status in ((broken, 503), (other, 200)):
+        opened = here.login(member)
+        assert opened["state"] == "code_required"
+        path = f"/v1/logins/{opened['login_id']}/code"
+        answer = here.post(path, opened["login_token"], {"code": here.code(member)})
+        assert answer.status == status
+
+
+def test_each_request_leaves_one_line_with_the_route_and_no_secret(here: Installation) -> None:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        member = here.bound(here.workspace())
+        opened = here.login(member)
+        here.post(
+            f"/v1/logins/{opened['login_id']}/code",
+            opened["login_token"],
+            {"code": here.code(member)},
+        )
+        filed = here.ticket(member)
+        here.get(f"/tickets/{filed['ticket_id']}/cancel?token=" + "S" * 40)
+        here.get("/v1/agents", "S" * 40)
+    text = json.dumps(lines, default=str)
+    secret = (
+        member.secret,
+        member.granted,
+        member.email,
+        opened["login_token"],
+        filed["ticket_token"],
+        "S" * 40,
+        here.tokens["host"],
+        *member.recovery_codes,
+    )
+    for value in secret:
+        assert value not in text
+    routes = {line["route"] for line in lines if line["event"] == "answered"}
+    assert "/v1/logins/<login_id>/code" in routes
+    assert "/tickets/<ticket_id>/cancel" in routes
+    assert all(len(line["request_id"]) == 32 for line in lines if line["event"] == "answered")
+
+
+def test_metrics_count_by_route_template(here: Installation) -> None:
+    counted = here.with_backend(metrics=True)
+    member = here.member(here.workspace())
+    counted.get(f"/v1/members/{member.id}/mfa", "host")
+    counted.get("/nothing/at/all")
+    text = counted.get("/metrics").text
+    assert (
+        'twinlock_requests_total{method="GET",route="/v1/members/<member_id>/mfa",status="200"} 1.0'
+        in text
+    )
+    assert member.id not in text
+    assert "/nothing" not in text
+
+
+@pytest.fixture(scope="module")
+def port(here: Installation) -> Iterator[int]:
+    """The application behind a real socket."""
+    server = make_server("127.0.0.1", 0, here.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("chunks", "told"), [(3, (404, "not-found")), (70, (413, "too-large"))])
+def test_chunked_bodies_are_read_and_cut_off_over_a_real_socket(
+    here: Installation, port: int, chunks: int, told: tuple[int, str]
+) -> None:
+    body = [b'{"workspace_id": "w", "member_id": "m"', *[b" " * 1000] * chunks, b"}"]
+    headers = {
+        "Authorization": f"Bearer {here.tokens['host']}",
+        "Content-Type": "application/json",
+    }
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", "/v1/logins", iter(body), headers, encode_chunked=True)
+    answer = connection.getresponse()
+    slug = json.loads(answer.read())["type"].rpartition("/")[2]
+    connection.close()
+    assert (answer.status, slug) == told

@@ -1,0 +1,161 @@
+"""An Idempotency-Key makes a repeat safe: the first outcome once more, less its secrets."""
+
+import json
+import secrets
+import threading
+from typing import Any
+
+import pytest
+
+from tests.http.installation import Installation, Reply
+from tests.http.routes import ROUTES
+
+
+def key() -> dict[str, str]:
+    """A fresh key."""
+    return {"Idempotency-Key": secrets.token_hex(8)}
+
+
+def test_a_repeated_login_is_the_same_login_without_its_secrets(here: Installation) -> None:
+    member, headers = here.bound(here.workspace()), key()
+    body = {"workspace_id": member.workspace_id, "member_id": member.id}
+    first, again = (here.post("/v1/logins", "host", body, headers=headers) for _ in range(2))
+    assert (first.status, again.status) == (201, 201)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Twinlock-Position"] == first.headers["Twinlock-Position"]
+    assert again.body["login_id"] == first.body["login_id"]
+    assert "Idempotency-Replayed" not in first.headers
+    assert not {"login_token", "page", "pass"} & set(again.body)
+    assert first.body["login_token"] not in again.text
+
+
+def test_a_repeated_binding_answers_although_the_old_pass_is_dead(here: Installation) -> None:
+    member = here.member(here.workspace())
+    granted, headers = here.pass_of(member), key()
+    here.enrol(member, granted)
+    path, body = f"/v1/members/{member.id}/mfa/binding", {"code": here.code(member)}
+    first, again = (here.post(path, granted, body, headers=headers) for _ in range(2))
+    assert (first.status, again.status) == (201, 201)
+    assert again.body == {"status": "bound", "expires_in": 12 * 3600}
+    assert here.post(path, granted, body).status == 401
+
+
+def test_a_repeated_code_spends_nothing_more(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    opened, headers = here.login(member), key()
+    path, token = f"/v1/logins/{opened['login_id']}/code", opened["login_token"]
+    body = {"code": here.code(member)}
+    first = here.post(path, token, body, headers=headers)
+    head = here.twinlock.store.head()
+    again = here.post(path, token, body, headers=headers)
+    assert (first.status, again.status) == (200, 200)
+    assert again.body == {"state": "granted", "expires_in": 12 * 3600}
+    assert here.twinlock.store.head() == head
+
+
+def test_a_refusal_that_was_recorded_is_repeated_and_not_counted_again(
+    here: Installation,
+) -> None:
+    member = here.bound(here.workspace())
+    opened, headers = here.login(member), key()
+    here.clock.wait(seconds=30)
+    path, token = f"/v1/logins/{opened['login_id']}/code", opened["login_token"]
+    first, again = (here.post(path, token, {"code": "000000"}, headers=headers) for _ in range(2))
+    assert first.told == again.told == (403, "code-rejected")
+    assert again.body["attempts_left"] == first.body["attempts_left"] == 4
+    assert again.headers["Content-Type"] == "application/problem+json"
+    assert here.post(path, token, {"code": "000000"}).body["attempts_left"] == 3
+
+
+def test_another_body_under_the_same_key_is_not_evaluated(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    opened, headers = here.login(member), key()
+    path, token = f"/v1/logins/{opened['login_id']}/code", opened["login_token"]
+    here.clock.wait(seconds=30)
+    here.post(path, token, {"code": "000000"}, headers=headers)
+    other = here.post(path, token, {"code": here.code(member)}, headers=headers)
+    assert other.told == (422, "idempotency-mismatch")
+    elsewhere = here.post(f"/v1/members/{member.id}/mfa/email-codes", token, headers=headers)
+    assert elsewhere.told == (403, "forbidden")
+
+
+def test_a_key_belongs_to_its_caller(here: Installation) -> None:
+    headers, workspace = key(), here.workspace()
+    member = here.bound(workspace)
+    body = {"workspace_id": workspace, "member_id": member.id}
+    mine = here.post("/v1/logins", "host", body, headers=headers)
+    theirs = here.post("/v1/logins", here.token("host"), body, headers=headers)
+    assert theirs.status == 201
+    assert theirs.body["login_id"] != mine.body["login_id"]
+
+
+def test_an_anonymous_caller_is_its_address(here: Installation) -> None:
+    headers, body = key(), {"email": "nobody@example.org"}
+    path = "/v1/tickets/email-codes"
+    first, again = (here.post(path, None, body, headers=headers) for _ in range(2))
+    assert again.body == first.body
+    other = here.post(path, None, body, headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert other.body["challenge_id"] != first.body["challenge_id"]
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 256, "a b", "é", "a\tb"])
+def test_a_key_is_255_visible_characters_at_most(here: Installation, wrong: str) -> None:
+    told = here.post("/v1/logins", "host", {}, headers={"Idempotency-Key": wrong}).told
+    assert told == (422, "malformed")
+
+
+def test_what_was_not_evaluated_can_be_tried_again(here: Installation) -> None:
+    member, headers = here.member(here.workspace()), key()
+    granted, path = here.pass_of(member), f"/v1/members/{member.id}/mfa/email-codes"
+    assert here.post(path, granted, {}, headers=headers).told == (422, "malformed")
+    assert here.post(path, granted, {"purpose": "bind"}, headers=headers).status == 202
+    second = key()
+    body = {"purpose": "bind"}
+    assert here.post(path, granted, body, headers=second).told == (429, "too-many-requests")
+    here.clock.wait(seconds=61)
+    assert here.post(path, granted, body, headers=second).status == 202
+
+
+def test_the_policy_is_put_once_per_key(here: Installation) -> None:
+    owner, headers = here.bound(here.workspace(), "owner"), key()
+    path = f"/v1/workspaces/{owner.workspace_id}/mfa-policy"
+    body = {"mode": "enforced", "code": here.code(owner)}
+    first, again = (here.put(path, owner.granted, body, headers=headers) for _ in range(2))
+    assert (first.status, again.status) == (200, 200)
+    assert again.body == first.body
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_of_many_at_once_one_is_carried_out(here: Installation) -> None:
+    member, headers = here.bound(here.workspace()), key()
+    body = {"workspace_id": member.workspace_id, "member_id": member.id}
+    replies: list[Reply] = []
+
+    def knock() -> None:
+        replies.append(here.post("/v1/logins", "host", body, headers=headers))
+
+    threads = [threading.Thread(target=knock) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    logins = {reply.body["login_id"] for reply in replies if reply.status == 201}
+    assert len(logins) == 1
+    assert {reply.told for reply in replies if reply.status != 201} <= {(409, "in-progress")}
+
+
+def test_nothing_secret_is_kept(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    rows = here.twinlock.database.fetch("select caller, body::text from idempotency")
+    kept = json.dumps([[caller, body] for caller, body in rows])
+    for secret in (member.secret, member.granted, *member.recovery_codes, here.tokens["host"]):
+        assert secret not in kept
+
+
+def test_every_post_and_the_policy_are_repeatable(here: Installation) -> None:
+    document: Any = here.get("/openapi.json").body
+    for route in ROUTES:
+        path = route.rule.partition("?")[0]
+        said = document["paths"][path][route.method.lower()]["responses"].get("409", {})
+        repeatable = route.method == "POST" or (route.method, path[-10:]) == ("PUT", "mfa-policy")
+        assert ("in-progress" in said.get("description", "")) is repeatable, route.name

@@ -1,0 +1,132 @@
+"""The OpenAPI document: valid 3.1, complete, and true; and the traps of the library under it."""
+
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from flask import Flask
+from pydantic import TypeAdapter
+
+from api import answers
+from api.app import AREAS
+from api.refusals import TITLES, status_of_slug
+from tests.http.installation import Installation
+from tests.http.routes import ANYONE, ROUTES
+
+
+@pytest.fixture(scope="module")
+def document(here: Installation) -> dict[str, Any]:
+    """What /openapi.json says."""
+    return dict(here.get("/openapi.json").body)
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Operations by method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_it_is_openapi_3_1_and_not_3_2(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.1"
+
+
+def test_every_call_is_in_it_under_its_own_name(document: dict[str, Any]) -> None:
+    listed = operations(document)
+    assert set(listed) == {f"{r.method} {r.rule.partition('?')[0]}" for r in (*ROUTES, *ANYONE)}
+    names = [operation["operationId"] for operation in listed.values()]
+    assert len(set(names)) == len(names)
+    assert sorted(names) == sorted(call.name for area in AREAS for call in area)
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
+
+
+def test_every_refusal_is_a_problem_and_every_reference_leads_somewhere(
+    document: dict[str, Any],
+) -> None:
+    for name, operation in operations(document).items():
+        assert "422" in operation["responses"], name
+        for status, response in operation["responses"].items():
+            if int(status) >= 400 and name != "GET /readyz":
+                assert list(response["content"]) == ["application/problem+json"], name
+    schemas = document["components"]["schemas"]
+    references = re.findall(r'"#/components/schemas/([^"]+)"', str(document).replace("'", '"'))
+    assert references
+    assert set(references) <= set(schemas)
+    assert "ValidationErrorModel" not in schemas
+
+
+def test_bodies_are_strict_in_the_document_too(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for operation in operations(document).values():
+        if body := operation.get("requestBody"):
+            name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert schemas[name]["additionalProperties"] is False
+
+
+def test_every_schema_is_a_json_schema(document: dict[str, Any]) -> None:
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_answers_fit_the_document(here: Installation, document: dict[str, Any]) -> None:
+    workspace = here.workspace()
+    member = here.bound(workspace)
+    schemas = document["components"]["schemas"]
+    seen = {
+        "Mfa": here.get(f"/v1/members/{member.id}/mfa", "host"),
+        "Policy": here.get(f"/v1/workspaces/{workspace}/mfa-policy", "host"),
+        "Coverage": here.get(f"/v1/workspaces/{workspace}/coverage", "host"),
+        "Preview": here.get(f"/v1/workspaces/{workspace}/mfa-policy/preview", "host"),
+        "Audit": here.get("/v1/audit?limit=5", "auditor"),
+        "Events": here.get("/v1/events?limit=5", "analyst"),
+        "Tickets": here.get("/v1/tickets", "support"),
+        "Problem": here.get("/v1/tickets"),
+        "Keys": here.get("/.well-known/jwks.json"),
+    }
+    for name, answer in seen.items():
+        whole = {**schemas[name], "components": {"schemas": schemas}}
+        jsonschema.validate(answer.body, whole, cls=jsonschema.Draft202012Validator)
+        assert set(answer.body) == set(schemas[name]["properties"]), name
+
+
+def test_every_slug_has_a_status_a_title_and_a_page(here: Installation) -> None:
+    for slug, title in TITLES.items():
+        page = here.get(f"/problems/{slug}")
+        assert page.status == 200
+        assert title in page.text
+        assert str(status_of_slug(slug)) in page.text
+    assert here.get("/problems/nothing").told == (404, "not-found")
+
+
+def test_two_applications_live_in_one_process(here: Installation) -> None:
+    other = here.with_backend(metrics=True)
+    assert isinstance(other.app, Flask)
+    assert other.get("/openapi.json").body == here.get("/openapi.json").body
+    assert other.get("/metrics").status == 200
+    assert here.get("/metrics").told == (404, "not-found")
+
+
+def test_the_reference_is_readable_without_the_network(here: Installation) -> None:
+    page = here.get("/docs")
+    assert '<script type="module" src="docs/start.js">' in page.text
+    assert "http" not in page.text.replace("https", "")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "import {init}" in here.get("/docs/start.js").text
+    bundle = here.get("/docs/redoc.standalone.js")
+    assert bundle.text.rstrip().endswith("export{RedocStandalone,hydrate,init};")
+
+
+def test_times_are_utc_with_z() -> None:
+    shown = TypeAdapter(answers.Login).validate_python(
+        {
+            "login_id": "l",
+            "state": "granted",
+            "expires_at": "2026-01-01T02:00:00+02:00",
+            "enrolment_due_at": None,
+            "locked_until": None,
+        }
+    )
+    assert '"expires_at":"2026-01-01T00:00:00Z"' in shown.model_dump_json()

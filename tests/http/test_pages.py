@@ -1,0 +1,153 @@
+"""The page behind the mailed link, and the headers that every answer carries."""
+
+import secrets
+
+import pytest
+
+from commands.ports import Credential
+from domain.facts import Actor
+from domain.member_mfa import MemberMFA
+from domain.onetime import cancel_token
+from tests.http.installation import Installation
+
+
+def link(here: Installation, ticket_id: str) -> tuple[str, str]:
+    """Where the mail leads, and its token."""
+    token = cancel_token(here.twinlock.keys.derived("cancel-tokens"), ticket_id=ticket_id)
+    return f"/tickets/{ticket_id}/cancel", token
+
+
+def test_looking_changes_nothing_and_the_button_cancels_once(here: Installation) -> None:
+    filed = here.ticket(here.bound(here.workspace()))
+    path, token = link(here, filed["ticket_id"])
+    status = f"/v1/tickets/{filed['ticket_id']}"
+    head = here.twinlock.store.head()
+    for method in ("GET", "HEAD", "GET"):
+        assert here.call(method, f"{path}?token={token}").status == 200
+    assert here.twinlock.store.head() == head
+    shown = here.get(f"{path}?token={token}")
+    assert '<form method="post" action="cancel">' in shown.text
+    assert here.post(path, data={"token": token}).status == 200
+    assert here.get(status, filed["ticket_token"]).body["status"] == "cancelled"
+    again = here.post(path, data={"token": token})
+    assert again.status == 409
+    assert "closed" in again.text
+    assert "<form" not in here.get(f"{path}?token={token}").text
+
+
+def test_the_page_speaks_english_and_chinese(here: Installation) -> None:
+    filed = here.ticket(here.bound(here.workspace()))
+    path, token = link(here, filed["ticket_id"])
+    address = f"{path}?token={token}"
+    chinese = here.get(address, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"})
+    assert '<html lang="zh">' in chinese.text
+    assert "取消申请" in chinese.text
+    assert "Cancel the request" in here.get(address, headers={"Accept-Language": "fr"}).text
+
+
+def test_a_wrong_link_shows_no_button_and_cancels_nothing(here: Installation) -> None:
+    mine = here.ticket(here.bound(here.workspace()))["ticket_id"]
+    other = here.ticket(here.bound(here.workspace()))["ticket_id"]
+    path, token = link(here, mine)
+    wrong = {"token": link(here, other)[1]}
+    assert here.post(path, data=wrong).status == 404
+    assert here.post(path, data={}).status == 404
+    assert here.post(path, data=b"\xff" * 100).status == 404
+    assert here.post(f"/tickets/nothing{path[8:]}", data={"token": token}).status == 404
+    for given in (wrong["token"], "", "x", "%22%3E%3Cscript%3E", "é" * 20):
+        shown = here.get(f"{path}?token={given}")
+        assert shown.status == 404
+        assert "<form" not in shown.text
+        assert "script" not in shown.text
+
+
+def test_the_page_loads_nothing_and_is_kept_nowhere(here: Installation) -> None:
+    shown = here.get("/tickets/x/cancel")
+    policy = shown.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert shown.headers["Referrer-Policy"] == "no-referrer"
+    assert "<script" not in shown.text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/agents", "/nothing", "/docs"])
+def test_every_answer_is_guarded_by_its_headers(here: Installation, path: str) -> None:
+    answer = here.get(path)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert len(answer.headers["X-Request-Id"]) == 32
+
+
+def test_a_secret_is_shown_once_and_its_picture_reads_as_the_address(here: Installation) -> None:
+    member = here.member(here.workspace())
+    granted = here.pass_of(member)
+    shown = here.enrol(member, granted)
+    assert shown["otpauth_uri"].startswith("otpauth://totp/Twinlock:")
+    assert shown["secret"] in shown["otpauth_uri"]
+    assert shown["qr_svg"].startswith("<svg")
+    assert shown["qr_png"].startswith("iVBOR")
+    again = here.get(f"/v1/members/{member.id}/mfa", granted)
+    assert again.body["status"] == "enrolling"
+    assert shown["secret"] not in again.text
+
+
+def test_a_replaced_enrolment_is_a_conflict_and_not_counted(here: Installation) -> None:
+    member = here.member(here.workspace())
+    granted = here.pass_of(member)
+    first = here.enrol(member, granted)
+    here.clock.wait(seconds=61)
+    here.enrol(member, granted)
+    path = f"/v1/members/{member.id}/mfa/binding"
+    body = {"code": "000000", "enrolment_id": first["enrolment_id"]}
+    assert here.post(path, granted, body).told == (409, "illegal-transition")
+    wrong = here.post(path, granted, {"code": "000000"})
+    assert wrong.body["attempts_left"] == 4
+
+
+def test_access_is_401_for_all_that_does_not_open(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    path = f"/v1/access?workspace_id={member.workspace_id}"
+    cookie = {"Cookie": f"twinlock_pass={member.granted}"}
+    assert here.get(path, headers=cookie).headers["Remote-Groups"] == "member"
+    assert here.get("/v1/agents", headers=cookie).status == 401
+    assert here.get(path, "no-such-token", headers=cookie).status == 401
+    for wrong in ("/v1/access", f"{path}&workspace_id=x", "/v1/access?workspace_id=%0d%0a"):
+        assert here.get(wrong, member.granted).told == (401, "unauthenticated")
+    for token in ("host", "auditor", "e30.e30.e30"):
+        assert here.get(path, token).told == (401, "unauthenticated")
+    assert here.get(path, headers={"Cookie": "twinlock_pass=" + "x" * 5000}).status == 401
+    assert here.get(f"{path}&anything=else", member.granted).status == 200
+
+
+def test_an_exchange_code_gives_the_pass_once(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    code = hand_over(here, member.id, member.workspace_id)
+    elsewhere = here.token("host", here.workspace())
+    foreign = here.post("/v1/logins/exchange", elsewhere, {"code": code})
+    assert foreign.told == (403, "code-rejected")
+    done = here.post("/v1/logins/exchange", "host", {"code": code})
+    assert (done.status, done.body["member_id"]) == (200, member.id)
+    access = f"/v1/access?workspace_id={member.workspace_id}"
+    assert here.get(access, done.body["pass"]).status == 200
+    again = here.post("/v1/logins/exchange", "host", {"code": code})
+    assert again.told == (403, "code-rejected")
+
+
+def hand_over(here: Installation, member_id: str, workspace_id: str) -> str:
+    """What the hosted page does when a login is granted."""
+    code = secrets.token_urlsafe(32)
+    epoch = here.twinlock.store.load(MemberMFA, member_id).epoch
+    claims = {
+        "workspace_id": workspace_id,
+        "member_id": member_id,
+        "amr": ["pwd", "otp", "mfa"],
+        "epoch": epoch,
+    }
+    credential = Credential(kind="exchange", subject="some-login", claims=claims)
+    also = (here.twinlock.credentials.issue(credential, code),)
+    here.twinlock.store.append(here.twinlock.context(Actor("system"), "test"), also=also)
+    return code

@@ -1,0 +1,61 @@
+"""Tickets over HTTP: what is told before the code, the mailed link's token, agents who are gone."""
+
+from commands.dispatch import run
+from commands.erase_member import EraseMember
+from domain.facts import Actor
+from domain.onetime import cancel_token
+from tests.http.installation import Installation, ticket_body
+
+
+def link_token(here: Installation, ticket_id: str) -> str:
+    """The token in the link that the mailer sends."""
+    return cancel_token(here.twinlock.keys.derived("cancel-tokens"), ticket_id=ticket_id)
+
+
+def test_a_known_requester_hears_of_the_open_ticket_before_the_code_is_looked_at(
+    here: Installation,
+) -> None:
+    member = here.bound(here.workspace())
+    token = here.login(member)["login_token"]
+    here.ticket(member, token)
+    again = here.post("/v1/tickets", token, ticket_body("no-such-challenge"))
+    assert again.told == (409, "ticket-open")
+
+
+def test_the_mailed_token_cancels_once_and_reads_nothing(here: Installation) -> None:
+    ticket_id = here.ticket(here.bound(here.workspace()))["ticket_id"]
+    link = link_token(here, ticket_id)
+    assert here.get(f"/v1/tickets/{ticket_id}", link).told == (403, "forbidden")
+    path = f"/v1/tickets/{ticket_id}/cancellation"
+    assert here.post(path, link).body["status"] == "cancelled"
+    assert here.post(path, link).told == (409, "illegal-transition")
+    other = here.ticket(here.bound(here.workspace()))["ticket_id"]
+    assert here.post(f"/v1/tickets/{other}/cancellation", link).told == (404, "not-found")
+
+
+def test_an_erased_agent_is_an_agent_no_longer(here: Installation) -> None:
+    agent = here.member(here.workspace())
+    token = here.token("support", member=agent.id)
+    assert agent.id in here.get("/v1/agents", token).body["items"]
+    command = EraseMember(member_id=agent.id)
+    run(command, here.twinlock.context(Actor("operator"), "test"), here.twinlock.desk)
+    assert here.get("/v1/agents", token).told == (401, "unauthenticated")
+    assert agent.id not in here.get("/v1/agents", "support").body["items"]
+
+
+def test_a_description_may_be_pasted_with_tabs_and_any_line_ends(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    sent = here.post("/v1/tickets/email-codes", None, {"email": member.email})
+    code = here.mailed(member, "anonymous_ticket", sent.body["challenge_id"])
+    body = {**ticket_body(sent.body["challenge_id"], code), "description": "one\r\n\ttwo\rthree"}
+    filed = here.post("/v1/tickets", None, {"email": member.email, **body})
+    shown = here.get(f"/v1/tickets/{filed.body['ticket_id']}", "support")
+    assert shown.body["description"] == "one\n\ttwo\nthree"
+
+
+def test_a_schema_is_found_by_every_name_of_its_type(here: Installation) -> None:
+    names = ("twinlock.mfa.bound.v1", "mfa.bound.v1", "mfa.bound")
+    schemas = [here.get(f"/v1/schemas/{name}").body for name in names]
+    assert schemas[0]["properties"]["binding_id"]
+    assert schemas[0] == schemas[1] == schemas[2]
+    assert here.get("/v1/schemas/mfa.nothing").status == 404

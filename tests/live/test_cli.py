@@ -1,0 +1,116 @@
+"""The command line: what it prints, how it fails, and its exit codes."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from domain.member_mfa import MemberMFA
+from twinlock.cli import app
+from twinlock.composition import Twinlock
+
+pytestmark = pytest.mark.live
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(twinlock: Twinlock, monkeypatch: pytest.MonkeyPatch) -> Run:
+    settings = twinlock.settings
+    assert settings.master_key is not None
+    monkeypatch.setenv("TWINLOCK_DATABASE", settings.database.get_secret_value())
+    monkeypatch.setenv("TWINLOCK_MASTER_KEY", settings.master_key.get_secret_value())
+    monkeypatch.delenv("TWINLOCK_MASTER_KEY_FILE", raising=False)
+    monkeypatch.setenv("TWINLOCK_DEMO", "1")
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_a_token_is_printed_alone_and_works(twinlock: Twinlock, run: Run) -> None:
+    result = run("token", "create", "--role", "host", "--name", "marked name")
+    assert result.exit_code == 0
+    found = twinlock.credentials.find("api", result.stdout.strip())
+    assert found is not None
+    assert found.claims["role"] == "host"
+
+
+def test_tokens_are_listed_and_revoked(twinlock: Twinlock, run: Run) -> None:
+    run("token", "create", "--role", "auditor", "--name", "Ada's")
+    (row,) = json.loads(run("token", "list", "--json").stdout)
+    assert (row["role"], row["name"]) == ("auditor", "Ada's")
+    assert run("token", "revoke", row["token_id"]).exit_code == 0
+    assert json.loads(run("token", "list", "--json").stdout) == []
+    assert run("token", "revoke", row["token_id"]).exit_code == 1
+
+
+def test_a_name_never_leaves_the_vault(twinlock: Twinlock, run: Run) -> None:
+    run("token", "create", "--role", "host", "--name", "marked name")
+    assert all(b"marked" not in record.state for record in twinlock.store.events(0))
+
+
+def test_a_support_token_needs_its_agent(run: Run) -> None:
+    assert run("token", "create", "--role", "support", "--name", "n").exit_code == 2
+
+
+def test_a_demonstration_may_be_seeded_again(twinlock: Twinlock, run: Run) -> None:
+    first = json.loads(run("demo", "seed").stdout)
+    again = json.loads(run("demo", "seed").stdout)
+    assert first["members"] == again["members"]
+    assert set(again["tokens"]) == {"host", "owner", "support", "auditor", "analyst"}
+    assert twinlock.credentials.find("api", again["tokens"]["host"])
+    assert twinlock.credentials.find("api", first["tokens"]["host"]) is None
+
+
+def test_a_demonstration_code_is_fresh(run: Run) -> None:
+    run("demo", "seed")
+    assert len(run("demo", "code", "--member", "demo-bound").stdout.strip()) == 6
+    assert run("demo", "code", "--member", "demo-member").exit_code == 1
+
+
+def test_codes_are_for_demonstrations_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINLOCK_DEMO", "0")
+    assert run("demo", "code", "--member", "demo-bound").exit_code == 2
+
+
+def test_an_erased_member_is_gone(twinlock: Twinlock, run: Run) -> None:
+    run("demo", "seed")
+    assert run("erase", "demo-member", "--yes").exit_code == 0
+    assert twinlock.store.load(MemberMFA, "demo-member").erased
+    assert twinlock.vault.peek("member/demo-member", "contact") is None
+    assert run("demo", "seed").exit_code == 0
+
+
+def test_the_doctor_says_what_is_wrong_in_one_line_each(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINLOCK_SMTP", "127.0.0.1:1")
+    result = run("doctor")
+    assert result.exit_code == 1
+    failed = [line for line in result.stdout.splitlines() if line.startswith("FAIL")]
+    assert [line.split()[1] for line in failed] == ["mail"]
+
+
+def test_keys_are_rotated_with_a_count(run: Run) -> None:
+    assert run("keys", "rotate").stdout.startswith("0 ")
+    assert run("keys", "status").stdout == "k1\t1\n"
+
+
+def test_a_wrong_setting_ends_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINLOCK_CODE_WINDOW", "7")
+    result = run("migrate")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("twinlock: TWINLOCK_CODE_WINDOW: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_database_without_a_schema_is_refused(
+    database: str, run: Run, twinlock: Twinlock
+) -> None:
+    twinlock.database.execute("drop table vault_keys cascade")
+    result = run("token", "list")
+    assert result.exit_code == 3
+    assert "twinlock migrate" in result.stderr
+
+
+def test_an_unknown_worker_is_refused(run: Run) -> None:
+    assert run("worker", "sleeper").exit_code == 2

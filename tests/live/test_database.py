@@ -1,0 +1,170 @@
+"""A database that is frozen, killed or restarted costs seconds, and is found again by itself."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from domain.member_facts import Registered
+from domain.member_mfa import MemberMFA
+from domain.refusals import Unavailable
+from tests.live.test_store import context
+from tests.support.built import a_master_key, some_settings
+from tests.support.parts import temporary_folder
+from twinlock.adapters.database import Database, Unfit, refuse_forgetful
+from twinlock.composition import Twinlock, build
+from twinlock.dev.postgres import Postgres
+
+pytestmark = pytest.mark.live
+
+KEY = SecretStr(a_master_key())
+SOON = 8.0
+"""Seconds; a busy machine takes some, but what hangs for a frozen server takes far more."""
+NEVER = 20.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A server of these tests' own, to be harmed."""
+    with temporary_folder() as folder:
+        postgres = Postgres(folder / "postgres")
+        postgres.start()
+        yield postgres
+        postgres.stop()
+
+
+@pytest.fixture
+def built(server: Postgres) -> Iterator[Twinlock]:
+    twinlock = build(some_settings(server.uri, master_key=KEY))
+    twinlock.migrate()
+    yield twinlock
+    twinlock.close()
+
+
+def seconds_until_served(twinlock: Twinlock) -> float:
+    begun = time.monotonic()
+    while time.monotonic() - begun < NEVER:
+        try:
+            twinlock.store.load(MemberMFA, "m1")
+            twinlock.reads.fetch("select 1")
+            return time.monotonic() - begun
+        except Unavailable:
+            time.sleep(0.05)
+    return NEVER
+
+
+def seconds_until_refused(twinlock: Twinlock) -> float:
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        twinlock.store.load(MemberMFA, "m1")
+    return time.monotonic() - begun
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in descendants(int(child)))]
+
+
+@contextmanager
+def frozen(server: Postgres) -> Iterator[None]:
+    assert server.process is not None
+    pids = descendants(server.process.pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_frozen_server_is_refused_in_three_seconds_and_found_again(
+    server: Postgres, built: Twinlock
+) -> None:
+    seconds_until_served(built)
+    with frozen(server):
+        assert seconds_until_refused(built) < SOON
+        assert seconds_until_refused(built) < SOON
+        time.sleep(5)
+        assert seconds_until_refused(built) < SOON
+    assert seconds_until_served(built) < NEVER
+
+
+def test_a_restarted_server_is_found_again(server: Postgres, built: Twinlock) -> None:
+    seconds_until_served(built)
+    server.restart()
+    assert seconds_until_served(built) < NEVER
+
+
+def test_a_killed_server_is_refused_fast_and_found_again(server: Postgres, built: Twinlock) -> None:
+    seconds_until_served(built)
+    server.kill()
+    assert seconds_until_refused(built) < SOON
+    time.sleep(4)
+    assert seconds_until_refused(built) < SOON
+    server.restart()
+    assert seconds_until_served(built) < NEVER
+
+
+def test_ended_backends_cost_few_requests(server: Postgres, built: Twinlock) -> None:
+    built.store.load(MemberMFA, "m1")
+    with psycopg.connect(server.uri, autocommit=True) as admin:
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'twinlock'"
+        )
+    assert seconds_until_served(built) < NEVER
+
+
+def test_a_slow_statement_is_refused(built: Twinlock) -> None:
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        built.database.fetch("select pg_sleep(10)")
+    assert time.monotonic() - begun < SOON
+
+
+def test_a_locked_stream_is_refused_in_time(server: Postgres, built: Twinlock) -> None:
+    with psycopg.connect(server.uri) as other:
+        other.execute("lock table stored_events in access exclusive mode")
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            built.store.append(context(), (MemberMFA("m1"), (Registered(),)))
+        assert time.monotonic() - begun < SOON
+
+
+def test_a_pool_opens_late_so_that_it_survives_a_fork_and_an_absent_server() -> None:
+    database = Database("postgresql://nobody:nothing@127.0.0.1:1/none")
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        database.fetch("select 1")
+    assert time.monotonic() - begun < SOON
+    database.close()
+
+
+def test_a_forgetful_server_is_refused(server: Postgres) -> None:
+    with psycopg.connect(server.uri) as connection:
+        connection.execute("set synchronous_commit = off")
+        with pytest.raises(Unfit, match="synchronous_commit"):
+            refuse_forgetful(connection)
+
+
+def test_the_schema_may_be_made_by_many_at_once(database: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def migrate(_: int) -> None:
+        twinlock = build(settings)
+        twinlock.migrate()
+        twinlock.close()
+
+    settings = some_settings(database)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(migrate, range(6)))
+    twinlock = build(settings)
+    assert len(twinlock.passes.jwks()["keys"]) == 1
+    twinlock.close()

@@ -1,0 +1,127 @@
+"""A repeated request gets the first outcome, and never acts a second time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from api.backend import Outcome
+from api.refusals import IdempotencyMismatch, InProgress
+from domain.member_facts import Registered
+from domain.member_mfa import MemberMFA
+from domain.refusals import Unavailable
+from tests.live.test_store import context
+from twinlock.composition import Twinlock
+
+pytestmark = pytest.mark.live
+
+CALLER, KEY, BODY = "host/h", "k1", b"body"
+
+
+def begin(twinlock: Twinlock, body: bytes = BODY, route: str = "POST /x") -> int | Outcome:
+    return twinlock.idempotency.begin(CALLER, KEY, route=route, body=body)
+
+
+def begun(twinlock: Twinlock) -> int | Outcome | None:
+    """The same; None while the first request is being carried out."""
+    try:
+        return begin(twinlock)
+    except InProgress:
+        return None
+
+
+def apply(twinlock: Twinlock, attempt: int, member: str = "m1") -> int:
+    mark = twinlock.idempotency.mark(CALLER, KEY, attempt)
+    return twinlock.store.append(
+        replace(context(), once=mark), (MemberMFA(member), (Registered(),))
+    )
+
+
+def test_a_finished_request_is_replayed(twinlock: Twinlock) -> None:
+    assert begin(twinlock) == 1
+    outcome = Outcome(status=201, position=apply(twinlock, 1), body={"a": "é"})
+    twinlock.idempotency.finish(CALLER, KEY, 1, outcome)
+    assert begin(twinlock) == outcome
+
+
+def test_another_body_or_route_under_the_key_is_a_mismatch(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    with pytest.raises(IdempotencyMismatch):
+        begin(twinlock, b"other")
+    with pytest.raises(IdempotencyMismatch):
+        begin(twinlock, route="POST /y")
+
+
+def test_the_same_request_at_the_same_time_is_in_progress(twinlock: Twinlock) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: begun(twinlock), range(16)))
+    assert found.count(1) == 1
+    assert found.count(None) == 15
+
+
+def test_another_caller_has_keys_of_its_own(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    assert twinlock.idempotency.begin("host/other", KEY, route="/", body=b"other") == 1
+
+
+def test_an_abandoned_request_may_be_tried_again(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    twinlock.idempotency.abandon(CALLER, KEY, 1)
+    assert begin(twinlock) == 1
+
+
+def test_an_applied_request_is_not_forgotten_by_abandoning(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    apply(twinlock, 1)
+    twinlock.idempotency.abandon(CALLER, KEY, 1)
+    with pytest.raises(InProgress):
+        begin(twinlock)
+
+
+def test_after_a_crash_behind_the_append_the_repeat_never_acts(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    position = apply(twinlock, 1)
+    twinlock.database.execute("update idempotency set touched_at = now() - interval '10s'")
+    assert begin(twinlock) == Outcome(status=200, position=position, body=None)
+
+
+def test_after_a_crash_before_the_append_the_repeat_acts_a_minute_later(
+    twinlock: Twinlock,
+) -> None:
+    begin(twinlock)
+    with pytest.raises(InProgress):
+        begin(twinlock)
+    twinlock.database.execute("update idempotency set touched_at = now() - interval '61s'")
+    assert begin(twinlock) == 2
+    with pytest.raises(InProgress):
+        begin(twinlock)
+
+
+def test_one_who_was_taken_over_can_no_longer_commit(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    twinlock.database.execute("update idempotency set touched_at = now() - interval '61s'")
+    begin(twinlock)
+    with pytest.raises(Unavailable):
+        apply(twinlock, 1)
+    assert twinlock.store.load(MemberMFA, "m1").version == 0
+    apply(twinlock, 2)
+
+
+def test_several_appends_of_one_request_mark_it_once(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    apply(twinlock, 1)
+    apply(twinlock, 1, "m2")
+    assert twinlock.store.load(MemberMFA, "m2").registered
+
+
+def test_after_a_day_a_key_is_new(twinlock: Twinlock) -> None:
+    begin(twinlock)
+    twinlock.database.execute("update idempotency set created_at = now() - interval '25h'")
+    assert begin(twinlock, b"other") == 2
+    twinlock.database.execute("update idempotency set created_at = now() - interval '25h'")
+    assert twinlock.idempotency.prune() == 1
+
+
+def test_fingerprints_are_keyed_and_tell_routes_and_bodies_apart(twinlock: Twinlock) -> None:
+    prints = {twinlock.idempotency.fingerprint(r, b) for r in ("a", "b") for b in (b"1", b"2")}
+    assert len(prints) == 4

@@ -1,0 +1,61 @@
+"""Streams under the real server: they neither starve requests nor hold up the end."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from domain.member_mfa import MemberMFA
+from tests.flow.histories import a_workspace, append, joined
+from tests.support.command_line import run_twinlock
+from tests.support.served import get, served
+from twinlock.composition import Twinlock
+
+__all__ = ["served"]
+pytestmark = pytest.mark.live
+
+
+def _stream(address: str, token: str) -> tuple[http.client.HTTPConnection, int, object]:
+    connection = http.client.HTTPConnection(address, timeout=10)
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    connection.request("GET", "/v1/events", headers=headers)
+    answer = connection.getresponse()
+    return connection, answer.status, answer
+
+
+def test_streams_leave_room_for_requests_and_end_with_the_server(
+    twinlock: Twinlock, served: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    address, server = served
+    a_workspace(twinlock, ["m1"])
+    token = run_twinlock(
+        twinlock, "token", "create", "--role", "analyst", "--name", "t"
+    ).out.strip()
+    connection, status, answer = _stream(address, token)
+    assert status == 200
+    position = append(twinlock, MemberMFA, "m2", *joined("m2"))
+    begun, found = time.monotonic(), ""
+    while f'"id":"{position}"' not in found:
+        found = answer.readline().decode()  # type: ignore[attr-defined]
+        assert time.monotonic() - begun < 5
+    assert json.loads(found.partition(": ")[2])["subject"] == "workspace/w"
+
+    others = [_stream(address, token) for _ in range(8)]
+    statuses = [status for _, status, _ in others]
+    assert statuses.count(200) <= 3
+    assert set(statuses) == {200, 503}
+    assert [get(address, "/healthz") for _ in range(20)] == [200] * 20
+    for each, *_ in others:
+        each.close()
+
+    begun = time.monotonic()
+    os.kill(server.pid, signal.SIGTERM)
+    assert server.wait(12) == 0
+    took = time.monotonic() - begun
+    connection.close()
+    assert took < 10, took
+    print(f"stopped in {took:.1f} s")

@@ -1,0 +1,72 @@
+"""The audit trail, newest first: pages meet, filters hold, and nothing incomplete is shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain.workspace import Workspace, WorkspaceCreated
+from projections import audit_newest
+from projections.audit_trail import Filter
+from projections.models import MODELS
+from projections.progress import wait_visible
+from tests.flow.conftest import Running, embedded, envelope
+from tests.flow.histories import a_workspace, append
+from tests.support.built import twinlock
+from twinlock.composition import Twinlock
+
+pytestmark = pytest.mark.live
+__all__ = ["embedded", "envelope", "twinlock"]
+ALL = Filter()
+
+
+@pytest.fixture
+def connection(embedded: Running) -> Iterator[psycopg.Connection[Any]]:
+    """A history of two workspaces that every model has applied."""
+    append(embedded.twinlock, Workspace, "v", WorkspaceCreated())
+    position = a_workspace(embedded.twinlock, ["m1", "m2"])
+    embedded.project()
+    for model in MODELS:
+        wait_visible(embedded.twinlock.reads, model.key, position, 10)
+    with embedded.twinlock.connect() as connection:
+        yield connection
+
+
+def positions(rows: list[Any]) -> list[int]:
+    return [row.position for row in rows]
+
+
+def test_the_newest_comes_first(connection: psycopg.Connection[Any]) -> None:
+    found = positions(audit_newest.before(connection, ALL))
+    assert found == sorted(found, reverse=True)
+    assert len(found) == 8
+
+
+def test_pages_meet_in_both_directions(connection: psycopg.Connection[Any]) -> None:
+    everything = positions(audit_newest.before(connection, ALL))
+    first = positions(audit_newest.before(connection, ALL, limit=3))
+    second = positions(audit_newest.before(connection, ALL, position=first[-1], limit=3))
+    assert first + second == everything[:6]
+    back = positions(audit_newest.behind(connection, ALL, position=second[0], limit=3))
+    assert back == first
+
+
+def test_filters_hold(connection: psycopg.Connection[Any]) -> None:
+    rows = audit_newest.before(connection, Filter(workspace_id="v"))
+    assert [row.type for row in rows] == ["workspace.created"]
+    assert audit_newest.before(connection, Filter(member_id="m2"), limit=1)[0].member_id == "m2"
+
+
+def test_one_event_is_seen_only_by_those_whom_it_concerns(
+    connection: psycopg.Connection[Any],
+) -> None:
+    (row,) = audit_newest.before(connection, Filter(workspace_id="v"))
+    assert audit_newest.event(connection, row.position, ALL) == row
+    assert audit_newest.event(connection, row.position, Filter(workspace_id="w")) is None
+
+
+def test_what_is_not_complete_is_not_shown(twinlock: Twinlock, embedded: Running) -> None:
+    append(twinlock, Workspace, "v", WorkspaceCreated())
+    with twinlock.connect() as connection:
+        assert audit_newest.before(connection, ALL) == []

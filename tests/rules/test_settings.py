@@ -1,0 +1,114 @@
+"""Settings are checked at the start: one line names what is wrong and never shows a secret."""
+
+import base64
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from twinlock.settings import Settings, WrongSetting
+
+KEY = "k1:" + base64.b64encode(b"marked-secret-of-32-bytes-long!!").decode()
+GOOD = {"DATABASE": "postgresql://u:marked-secret@127.0.0.1/db", "MASTER_KEY": KEY}
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
+    for name, value in {**GOOD, **others}.items():
+        monkeypatch.setenv(f"TWINLOCK_{name}", value)
+    return Settings.read()
+
+
+def test_two_settings_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch)
+    assert settings.topic == "twinlock.events"
+    assert settings.pass_life == timedelta(hours=12)
+    assert settings.workspace_of_staff is None
+
+
+def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, SMTP_PASSWORD="marked-secret")
+    assert "marked" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE", "mysql://u:marked-secret@h/db"),
+        ("DATABASE", "postgresql://u:marked-secret@h:port/db"),
+        ("KAFKA", "localhost"),
+        ("KAFKA_SECURITY", "user=a"),
+        ("KAFKA_SECURITY", "protocol=telepathy"),
+        ("KAFKA_SECURITY", "marked-secret"),
+        ("TOPIC", "a topic"),
+        ("SMTP", "localhost"),
+        ("SMTP", "localhost:99999"),
+        ("SMTP_TLS", "maybe"),
+        ("MAIL_FROM", "nobody"),
+        ("HTTP", "8080"),
+        ("PUBLIC_URL", "ftp://example.com"),
+        ("PUBLIC_URL", "example.com"),
+        ("MASTER_KEY", "marked-secret"),
+        ("MASTER_KEY", "k1:bWFya2VkLXNlY3JldA=="),
+        ("ISSUER", "Acme: Inc"),
+        ("CODE_WINDOW", "2"),
+        ("CODE_WINDOW", "one"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TICKET_APPROVALS", "0"),
+        ("TICKET_APPROVALS", "3"),
+        ("PASS_LIFE", "forever"),
+        ("PASS_LIFE", "10"),
+        ("PASS_LIFE", "P90D"),
+        ("ANONYMOUS_LIMIT", "0"),
+        ("STAFF_WORKSPACE", "my staff"),
+        ("DEMO", "perhaps"),
+        ("WORKERS", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(WrongSetting) as caught:
+        read(monkeypatch, **{name: value})
+    line = str(caught.value)
+    assert line.startswith(f"TWINLOCK_{name}: ")
+    assert "\n" not in line
+    assert "marked" not in line
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(WrongSetting, match=rf"^TWINLOCK_{name}: "):
+        read(monkeypatch, **{name: ""})
+
+
+def test_a_key_comes_from_one_place_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    assert read(monkeypatch, MASTER_KEY="", MASTER_KEY_FILE=str(file)).master_key_file == file
+    with pytest.raises(WrongSetting, match=r"^TWINLOCK_MASTER_KEY: "):
+        read(monkeypatch, MASTER_KEY=KEY, MASTER_KEY_FILE=str(file))
+    with pytest.raises(WrongSetting, match=r"^TWINLOCK_MASTER_KEY_FILE: "):
+        read(monkeypatch, MASTER_KEY="", MASTER_KEY_FILE=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("text", "life"),
+    [("900", timedelta(minutes=15)), ("PT8H", timedelta(hours=8)), ("P1D", timedelta(days=1))],
+)
+def test_a_pass_lives_for_seconds_or_a_duration(
+    monkeypatch: pytest.MonkeyPatch, text: str, life: timedelta
+) -> None:
+    assert read(monkeypatch, PASS_LIFE=text).pass_life == life
+
+
+def test_a_slash_at_the_end_of_the_public_url_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read(monkeypatch, PUBLIC_URL="https://mfa.example.com/").public_url == (
+        "https://mfa.example.com"
+    )

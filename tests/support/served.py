@@ -1,0 +1,54 @@
+"""The real server, in processes of its own."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.command_line import ROOT, environment
+from twinlock.composition import Twinlock
+
+
+@pytest.fixture
+def served(twinlock: Twinlock) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server's address and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "twinlock", "serve"]
+    env = environment(twinlock, HTTP=address)
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL) as server:
+        try:
+            until_ready(address)
+            yield address, server
+        finally:
+            if server.poll() is None:
+                os.kill(server.pid, signal.SIGTERM)
+            server.wait(15)
+
+
+def until_ready(address: str) -> None:
+    """Wait for its first answer."""
+    for _ in range(600):
+        try:
+            if get(address, "/healthz") == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server never answered")
+
+
+def get(address: str, path: str) -> int:
+    """The status of a request without a credential."""
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()

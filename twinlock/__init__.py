@@ -1,0 +1,1 @@
+"""The outer ring: settings, composition, command line and adapters to the world."""

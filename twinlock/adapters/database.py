@@ -1,0 +1,201 @@
+"""PostgreSQL connections that fail fast: a frozen server costs seconds and not minutes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from psycopg import Connection, OperationalError
+from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import _WaitTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from domain.refusals import Unavailable
+
+PATIENCE = 2.0
+"""Seconds that a request waits for a connection, and for a statement."""
+HASTE = 0.2
+"""Seconds that a request waits for a connection while the database is known to be away."""
+MIGRATION = 0x54574D4947
+"""Key of the advisory lock under which the schema is made."""
+
+SLOW = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
+"""Errors of a statement that took too long, on a connection that is well."""
+
+BY_INDEX = (
+    "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
+"""For a pool that asks by key only: a plan must not change with the statistics of the day."""
+
+log = structlog.get_logger()
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with its parameters, to be committed together with an append."""
+
+    sql: str
+    params: Sequence[Any] = field(default=(), repr=False)
+
+
+class PatientConnection(Connection[Row]):
+    """A connection that gives up on a server that doesn't answer, even if TCP still does."""
+
+    patience: float = PATIENCE + 0.5
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Consume a libpq generator, for at most `patience` seconds."""
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise OperationalError("the server does not answer") from None
+
+
+def connect_arguments(
+    uri: str, *, statement_seconds: float = PATIENCE, more: str = ""
+) -> dict[str, Any]:
+    """What psycopg is to connect with: `uri` with time limits on both sides of the wire."""
+    given = conninfo_to_dict(uri)
+    limit = int(statement_seconds * 1000)
+    options = (
+        f"{given.get('options') or ''} -c statement_timeout={limit} "
+        f"-c lock_timeout={min(limit, 2000) if limit else 2000} "
+        f"-c idle_in_transaction_session_timeout=5000 {more}"
+    )
+    defaults = {
+        "connect_timeout": 2,
+        "keepalives_idle": 2,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 3000,
+        "application_name": "twinlock",
+    }
+    return {**defaults, **given, "options": options.strip()}
+
+
+class Database:
+    """A pool of connections in autocommit mode; whatever goes wrong with one is Unavailable."""
+
+    def __init__(self, uri: str, *, size: int = 8, options: str = "") -> None:
+        """Make the pool, and open it at first use: after a fork, and with the server away.
+
+        `options` are the server's settings for these connections, as `-c name=value`.
+        """
+        self.uri = uri
+        self._pool: ConnectionPool[PatientConnection] = ConnectionPool(
+            make_conninfo(**connect_arguments(uri, more=options)),
+            connection_class=PatientConnection,
+            kwargs={"autocommit": True},
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=PATIENCE,
+            reconnect_timeout=2,
+            num_workers=2,
+        )
+        self._opening = threading.Lock()
+        self._away_since: float | None = None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Row]]:
+        """Lend a connection; raises Unavailable, also for what fails inside the block.
+
+        Errors of integrity pass: they are answers.
+        """
+        if self._pool.closed:
+            self._open()
+        try:
+            with self._pool.connection(timeout=HASTE if self._away_since else PATIENCE) as lent:
+                yield lent
+            self._note_return()
+        except psycopg.IntegrityError:
+            raise
+        except (psycopg.Error, PoolClosed, PoolTimeout, TooManyRequests) as error:
+            self._note(error)
+            raise Unavailable("The database did not answer.", retry_after=1) from error
+
+    def fetch(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Answer the rows of one statement, committed."""
+        with self.connection() as connection:
+            return connection.execute(sql.encode(), params).fetchall()
+
+    def fetch_one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """Answer the first row of one statement, committed; None where there is none."""
+        with self.connection() as connection:
+            return connection.execute(sql.encode(), params).fetchone()
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement, committed, and answer how many rows it touched."""
+        with self.connection() as connection:
+            return connection.execute(sql.encode(), params).rowcount
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close(timeout=2)
+
+    def _open(self) -> None:
+        with self._opening:
+            if self._pool.closed:
+                self._pool.open(wait=False)
+
+    def _note(self, error: Exception) -> None:
+        """After a failure of the connection, trust no other one of the pool; say so once."""
+        if not isinstance(error, OperationalError) or isinstance(error, SLOW):
+            sqlstate = getattr(error, "sqlstate", None)
+            log.error("database.refused", reason=type(error).__name__, sqlstate=sqlstate)
+            return
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            log.error("database.away", reason=type(error).__name__)
+        if not isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
+            self._pool.drain()
+
+    def _note_return(self) -> None:
+        """The database answers; after a failure, say so once."""
+        if self._away_since is not None:
+            log.info("database.back", seconds=round(time.monotonic() - self._away_since, 1))
+            self._away_since = None
+
+
+class Unfit(Exception):
+    """The database must not hold a system of record; the message is one line."""
+
+
+def refuse_forgetful(connection: Connection[Any]) -> None:
+    """Raise Unfit for a server that may forget what it acknowledged."""
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        row = connection.execute("select current_setting(%s)", [name]).fetchone()
+        if row is not None and str(row[0]) == "off":
+            raise Unfit(f"DATABASE: the server has {name} off and could lose acknowledged events.")
+
+
+def refuse_unmade(connection: Connection[Any]) -> None:
+    """Raise Unfit for a database without Twinlock's schema."""
+    row = connection.execute("select to_regclass('vault_keys')").fetchone()
+    if row is None or row[0] is None:
+        raise Unfit("DATABASE: there is no schema yet; run: twinlock migrate")
+
+
+def migrate(uri: str, schema: Sequence[str], *, then: Callable[[Connection[Row]], None]) -> None:
+    """Make the schema once, in one transaction, however many processes try at the same time.
+
+    `schema` is idempotent DDL; `then` writes the first rows in the same transaction.
+    """
+    arguments = connect_arguments(uri, statement_seconds=0)
+    with psycopg.connect(**arguments) as connection:
+        refuse_forgetful(connection)
+        connection.execute("set local lock_timeout = 0")
+        connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION])
+        connection.execute("set local client_min_messages = warning")
+        for ddl in schema:
+            connection.execute(ddl.encode())
+        then(connection)

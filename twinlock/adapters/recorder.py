@@ -1,0 +1,250 @@
+"""The event table: appends without a table lock, and a reader that never passes over a gap.
+
+Each append holds a shared advisory lock whose key carries the sequence's last value from before
+its own ids were drawn. A reader takes S, the sequence's last value, then m, the least key among
+the locks held, and then in a new statement reads ids up to min(S, m): whoever drew an id up to S
+and is not yet visible holds a lock with a smaller key. Ids of aborted appends stay unused.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eventsourcing.persistence import Notification, StoredEvent
+from eventsourcing.postgres import (
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresFactory,
+)
+from psycopg import Connection, sql
+
+from commands.ports import Write
+from domain.refusals import Unavailable
+from twinlock.adapters.database import Database, Row
+
+TAG: Final = 0x5457 << 48
+"""High bits of the appends' advisory lock keys."""
+EVENTS: Final = "stored_events"
+SNAPSHOTS: Final = "stored_snapshots"
+CHANNEL: Final = "twinlock_events"
+
+FUNCTIONS: Final = f"""
+create or replace function twinlock_last_id() returns bigint language sql volatile as $$
+    select coalesce(pg_sequence_last_value('{EVENTS}_notification_id_seq'::regclass), 0)
+$$;
+
+create or replace function twinlock_append(
+    ids text[], versions bigint[], topics text[], states bytea[]
+) returns setof bigint language plpgsql volatile as $$
+begin
+    perform pg_advisory_xact_lock_shared({TAG} | twinlock_last_id());
+    return query insert into {EVENTS} (originator_id, originator_version, topic, state)
+        select * from unnest(ids, versions, topics, states) returning notification_id;
+end $$;
+
+create or replace function twinlock_head() returns bigint language plpgsql volatile as $$
+declare
+    last bigint;
+    least bigint;
+begin
+    last := twinlock_last_id();
+    select min((classid::bigint << 32 | objid::bigint) & {(1 << 48) - 1}) into least
+        from pg_locks
+        where locktype = 'advisory' and granted and objsubid = 1
+            and classid::bigint >> 16 = {TAG >> 48}
+            and database = (select oid from pg_database where datname = current_database());
+    return least(last, least);
+end $$;
+"""  # noqa: S608 - the names are constants
+# A volatile function takes a new snapshot for each of its statements (PostgreSQL 38.7).
+
+APPEND: Final = b"select twinlock_append(%s::text[], %s::bigint[], %s::text[], %s::bytea[])"
+HEAD: Final = b"select twinlock_head()"
+PAGE: Final = f"""
+    select notification_id, originator_id, originator_version, topic, state from {EVENTS}
+    where notification_id > %s and notification_id <= %s order by notification_id limit %s
+""".encode()  # noqa: S608 - the names are constants
+STREAM: Final = f"""
+    with snapshot as (
+        select originator_version, topic, state from {SNAPSHOTS}
+        where originator_id = %s and topic = %s order by originator_version desc limit 1
+    )
+    select 0, originator_version, topic, state from snapshot
+    union all
+    (select 1, originator_version, topic, state from {EVENTS} where originator_id = %s
+        and originator_version > coalesce((select originator_version from snapshot), 0)
+    order by originator_version)
+""".encode()  # noqa: S608 - the names are constants
+PAIR: Final = b"select 0, * from (%b) as one union all select 1, * from (%b) as other" % (
+    STREAM,
+    STREAM,
+)
+SAME: Final = f"""
+    select e.notification_id
+    from unnest(%s::text[], %s::bigint[], %s::text[], %s::bytea[])
+        with ordinality as mine (id, version, topic, state, n)
+    join {EVENTS} e on e.originator_id = mine.id and e.originator_version = mine.version
+        and e.topic = mine.topic and e.state = mine.state
+    order by n
+"""  # noqa: S608 - the names are constants
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """An event as it lies in the store; `state` is its JSON, `position` its place in the order."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+class Datastore(PostgresDatastore):
+    """The library's datastore over Twinlock's own pool; it opens no connection by itself."""
+
+    database: Database
+
+    def register_type_adapters(self) -> None:
+        """Nothing: events travel as arrays, so no composite type is needed."""
+
+    def close(self) -> None:
+        """Nothing: whoever made the pool closes it."""
+
+
+class Factory(PostgresFactory):
+    """The library's PostgreSQL factory, with Twinlock's datastore."""
+
+    def __init__(self, env: Any) -> None:
+        """Take names and topics out of `env`; the pool is set by the store."""
+        super().__init__(env)
+        self.datastore = Datastore("", "", "", "", "", originator_id_type="text")
+
+
+class Recorder(PostgresApplicationRecorder):
+    """Appends in one round trip and reads in order; never tries again by itself."""
+
+    def __init__(self, datastore: PostgresDatastore, *, events_table_name: str = EVENTS) -> None:
+        """Keep the library's table and index, with Twinlock's functions."""
+        super().__init__(datastore, events_table_name=events_table_name)
+        statements = [statement.as_string() for statement in self.sql_create_statements]
+        tables = [text for text in statements if "TYPE" not in text and "FUNCTION" not in text]
+        self.schema = (*tables, FUNCTIONS)
+
+    @property
+    def database(self) -> Database:
+        """The pool."""
+        assert isinstance(self.datastore, Datastore)
+        return self.datastore.database
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], *, writes: Sequence[Write] = (), **_: Any
+    ) -> Sequence[int]:
+        """Commit the events and the writes in one transaction; answers the events' ids.
+
+        Raises psycopg.IntegrityError where a row is taken, else Unavailable. If the connection is
+        lost with the commit under way, what is stored decides.
+        """
+        columns = _columns(stored_events)
+        try:
+            with self.database.connection() as connection:
+                return _append(connection, columns if stored_events else None, writes)
+        except Unavailable:
+            if stored_events and len(ids := self._stored(columns)) == len(stored_events):
+                return ids
+            raise
+
+    def select_stream(self, stream: str, snapshot_topic: str) -> list[Row]:
+        """Answer (kind, version, topic, state): the newest snapshot as 0, later events as 1."""
+        with self.database.connection() as connection:
+            return connection.execute(STREAM, (stream, snapshot_topic, stream)).fetchall()
+
+    def select_pair(self, *pair: tuple[str, str]) -> tuple[list[Row], list[Row]]:
+        """Answer the same for two streams in one statement; each is given with its topic."""
+        (one, its_topic), (other, others_topic) = pair
+        values = (one, its_topic, one, other, others_topic, other)
+        with self.database.connection() as connection:
+            rows = connection.execute(PAIR, values).fetchall()
+        return [row[1:] for row in rows if row[0] == 0], [row[1:] for row in rows if row[0] == 1]
+
+    def select_records(self, after: int, limit: int, until: int | None) -> list[StoredRecord]:
+        """Answer the next records in the order of their positions, none of them left out."""
+        with self.database.connection() as connection:
+            head = _head(connection)
+            upto = head if until is None else min(head, until)
+            rows = connection.execute(PAGE, (after, upto, limit)).fetchall()
+        return [StoredRecord(*row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Answer the same to the library."""
+        after = (start or 0) - (1 if inclusive_of_start else 0)
+        return [
+            Notification(r.stream, r.version, r.topic, r.state, id=r.position)
+            for r in self.select_records(after, limit, stop)
+            if not topics or r.topic in topics
+        ]
+
+    def max_notification_id(self) -> int:
+        """Answer the position up to which every event can be read."""
+        with self.database.connection() as connection:
+            return _head(connection)
+
+    def select_events(
+        self,
+        originator_id: Any,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Answer a stream's events, without snapshots."""
+        query = sql.SQL(
+            "select originator_id, originator_version, topic, state from {} where originator_id"
+            " = %s and originator_version > %s and originator_version <= %s"
+            " order by originator_version {} limit %s"
+        ).format(sql.Identifier(self.events_table_name), sql.SQL("desc" if desc else "asc"))
+        most = 2**62 if lte is None else lte
+        with self.database.connection() as connection:
+            rows = connection.execute(query, (originator_id, gt or 0, most, limit)).fetchall()
+        return [StoredEvent(*row) for row in rows]
+
+    def _stored(self, columns: tuple[list[Any], ...]) -> list[int]:
+        """Answer the ids of these very events, where they are stored."""
+        return [row[0] for row in self.database.fetch(SAME, columns)]
+
+
+def _columns(events: Sequence[StoredEvent]) -> tuple[list[Any], ...]:
+    return (
+        [event.originator_id for event in events],
+        [event.originator_version for event in events],
+        [event.topic for event in events],
+        [event.state for event in events],
+    )
+
+
+def _append(
+    connection: Connection[Row], columns: tuple[list[Any], ...] | None, writes: Sequence[Write]
+) -> Sequence[int]:
+    """One implicit transaction: between two syncs of a pipeline the server commits once."""
+    if not writes:
+        assert columns is not None
+        return [row[0] for row in connection.execute(APPEND, columns)]
+    with connection.pipeline():
+        ids = connection.execute(APPEND, columns) if columns else None
+        for write in writes:
+            connection.execute(write.sql.encode(), write.params)
+    return [row[0] for row in ids] if ids else []
+
+
+def _head(connection: Connection[Row]) -> int:
+    row = connection.execute(HEAD).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,233 @@
+"""`twinlock audit`: exports of the history, and the proof that nobody altered it."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domain.notes import BadNote, Key, split_notes
+from domain.tampering import Finding
+from projections.audit_summary import given
+from projections.audit_trail import Filter
+from twinlock.adapters.signing import verified
+from twinlock.cli_replay import moment
+from twinlock.exporting import kept_outside, known, write_export
+from twinlock.outputs import Telling
+from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, fail, opened
+from workers import checkpoints
+from workers.audit_export import NotInTheHistory
+from workers.audit_verify import Report, verify_export
+from workers.export_lines import Foreign, read
+from workers.history_check import HistoryCheck
+from workers.notary import hash_new
+from workers.tiles import MissingNodes
+
+SHOWN = 50
+audit = typer.Typer(help="Export the history, and prove it.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(help="The export.")]
+Kept = Annotated[list[Path] | None, typer.Option("--checkpoint", help="Checkpoints that you kept.")]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", help="The notary's keys as you were given them.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Id = Annotated[str | None, typer.Option()]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `audit`."""
+    app.add_typer(audit, name="audit")
+
+
+@audit.command()
+def export(
+    file: File,
+    workspace: Id = None,
+    member: Id = None,
+    ticket: Id = None,
+    actor: Id = None,
+    type_: Annotated[str | None, typer.Option("--type", help="A wire name.")] = None,
+    since: Annotated[str | None, typer.Option(help="RFC 3339, inclusive.")] = None,
+    until: Annotated[str | None, typer.Option(help="RFC 3339, inclusive.")] = None,
+    checkpoint: Kept = None,
+) -> None:
+    """Write the history, or what the filters let through, with everything that verifies it.
+
+    The export itself becomes an event. Exit codes: 0 done; 1 done, but the history is not what
+    was signed; 2 a wrong argument; 3 the database is away; 4 the file could not be finished.
+    """
+    wanted = Filter(
+        workspace_id=workspace,
+        member_id=member,
+        ticket_id=ticket,
+        actor=actor,
+        type=type_,
+        since=moment("--since", since),
+        until=moment("--until", until),
+    )
+    notes = _notes(checkpoint)
+    with opened() as twinlock, Telling("export") as tell:
+        try:
+            done = write_export(twinlock, file, wanted, given(wanted), notes, tell)
+        except OSError as error:
+            fail(f"{file}: {error.strerror or 'cannot be written'}", BROKEN_OFF)
+        except BadNote as bad:
+            fail(f"--checkpoint: {bad}", WRONG)
+        except (MissingNodes, NotInTheHistory) as error:
+            fail(str(error), REFUSED)
+    places = f", positions {done.first:,} to {done.last:,}" if done.count else ""
+    typer.echo(f"{file}: {done.count:,} events{places}")
+    signed = done.checkpoint
+    typer.echo(f"checkpoint: {signed.size:,} events up to position {signed.position:,}")
+    for warning in done.warnings:
+        typer.echo(f"twinlock: {warning}", err=True)
+    raise typer.Exit(REFUSED if done.warnings else 0)
+
+
+@audit.command()
+def verify(
+    file: File, key: KeyFile = None, checkpoint: Kept = None, as_json: AsJson = False
+) -> None:
+    """Verify an export without any database; say what is wrong, and where.
+
+    Exit codes: 0 proven; 1 it is not what was signed; 2 no export, or a wrong argument; 5 nothing
+    is wrong, but a checkpoint could not be compared.
+    """
+    keys, notes = _keys(key), _notes(checkpoint)
+    try:
+        with file.open("rb") as lines, Telling("verify") as tell:
+            report = verify_export(
+                read(lines),
+                verified,
+                keys=keys,
+                outside=notes,
+                tell=lambda done, total: tell("", done, total),
+            )
+    except Foreign as foreign:
+        fail(f"{file}: {foreign}", WRONG)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or 'cannot be read'}", WRONG)
+    typer.echo(json.dumps(_said(report), indent=2) if as_json else _shown(report))
+    raise typer.Exit(_code(report.findings, report.unchecked))
+
+
+@audit.command()
+def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
+    """Compare the live history with its hashes and checkpoints, and with those kept outside.
+
+    Exit codes: 0 it is what was signed; 1 it is not; 3 the database is away.
+    """
+    notes = _notes(checkpoint)
+    with opened() as twinlock, ExitStack() as stack:
+        connection = stack.enter_context(twinlock.connect())
+        tell = stack.enter_context(Telling("check"))
+        while hash_new(connection, twinlock.store):
+            pass
+        try:
+            outside = [*known(twinlock, notes), *kept_outside(twinlock)]
+        except BadNote as bad:
+            fail(f"--checkpoint: {bad}", WRONG)
+        one = HistoryCheck(connection, twinlock.store, twinlock.notary.open, outside)
+        for done in one.steps():
+            tell("", done, one.edge.size)
+        checkpoints.remember(connection, one.findings[:1000])
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in one.findings], indent=2))
+    else:
+        what = f"{one.edge.size:,} events up to position {one.edge.position:,}"
+        typer.echo("\n".join([*_lines(one.findings), _verdict(one.findings, what)]))
+    raise typer.Exit(_code(one.findings, ()))
+
+
+@audit.command("key")
+def key_() -> None:
+    """Print the keys that checkpoints and exports are verified with, the newest first."""
+    with opened() as twinlock:
+        for each in twinlock.notary.keys:
+            typer.echo(str(each))
+
+
+@audit.command("checkpoint")
+def checkpoint_() -> None:
+    """Print the newest checkpoint: keep it, and later exports must agree with it."""
+    with opened() as twinlock, twinlock.connect() as connection:
+        note = checkpoints.newest(connection)
+    if note is None:
+        fail("nothing has been signed yet", REFUSED)
+    typer.echo(note, nl=False)
+
+
+def _keys(path: Path | None) -> list[Key]:
+    if path is None:
+        return []
+    try:
+        keys = [Key.parse(line) for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"--key: {getattr(error, 'strerror', None) or 'cannot be read'}", WRONG)
+    except BadNote as bad:
+        fail(f"--key: {bad}", WRONG)
+    if not keys:
+        fail("--key: there is no key in the file", WRONG)
+    return keys
+
+
+def _notes(paths: list[Path] | None) -> list[str]:
+    found: list[str] = []
+    for path in paths or ():
+        try:
+            notes = split_notes(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f"--checkpoint: {getattr(error, 'strerror', None) or 'cannot be read'}", WRONG)
+        if not notes:
+            fail(f"--checkpoint: there is none in {path}", WRONG)
+        found += notes
+    return found
+
+
+def _code(findings: list[Finding], unchecked: Any) -> int:
+    return REFUSED if findings else UNCHECKED if unchecked else 0
+
+
+def _said(report: Report) -> dict[str, Any]:
+    manifest = report.manifest
+    about = json.loads(manifest.text) if manifest else {}
+    about.pop("chunks", None)
+    return {
+        "proven": not report.findings and not report.unchecked,
+        "manifest": about or None,
+        "events": report.events,
+        "keys": [str(key) for key in report.keys],
+        "keys_given": report.trusted,
+        "findings": [asdict(each) for each in report.findings],
+        "unchecked": report.unchecked,
+    }
+
+
+def _shown(report: Report) -> str:
+    lines = []
+    if (manifest := report.manifest) is not None:
+        wanted = " ".join(f"{name}={value}" for name, value in manifest.filter.items())
+        lines += [
+            f"export {manifest.export_id} of {manifest.origin}, made {manifest.made_at}",
+            f"filter: {wanted or 'none, it is the whole history'}",
+            f"checkpoint: {manifest.size:,} events up to position {manifest.position:,}",
+            f"root: {manifest.root}; {report.checkpoints:,} checkpoints agree",
+        ]
+        hint = "" if report.trusted else "; out of the file itself: compare it with yours"
+        lines += [f"key: {key.name}+{key.hash.hex()}{hint}" for key in report.keys]
+    lines += _lines(report.findings)
+    lines += [f"not compared: {what}" for what in report.unchecked]
+    return "\n".join([*lines, _verdict(report.findings, f"{report.events:,} events")])
+
+
+def _lines(findings: list[Finding]) -> list[str]:
+    more = len(findings) - SHOWN
+    return [*map(str, findings[:SHOWN]), *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def _verdict(findings: list[Finding], what: str) -> str:
+    if findings:
+        return f"NOT PROVEN: {len(findings):,} findings in {what}"
+    return f"proven: {what}, each as it was signed, in its place, and none missing"

@@ -1,0 +1,59 @@
+"""`twinlock keys` and `twinlock erase`: master keys, pass keys, and the end of an account."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from commands.dispatch import run
+from commands.erase_member import EraseMember
+from twinlock.running import REFUSED, context, fail, opened
+
+keys = typer.Typer(help="Rotate master keys and pass keys.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `keys` and `erase`."""
+    app.add_typer(keys, name="keys")
+    app.command()(erase)
+
+
+@keys.command()
+def rotate(
+    passes: Annotated[bool, typer.Option("--passes", help="A new pass key instead.")] = False,
+    notary: Annotated[bool, typer.Option("--notary", help="A new notary key instead.")] = False,
+) -> None:
+    """Wrap every data key under the first master key, while serving.
+
+    Put the new key first and leave the old one behind it, restart or use MASTER_KEY_FILE, rotate,
+    and take the old one away when `keys status` shows that nothing is under it.
+    """
+    with opened() as twinlock:
+        if passes:
+            typer.echo(f"Passes are signed with {twinlock.passes.rotate(datetime.now(UTC))} now.")
+            return
+        if notary:
+            typer.echo(f"Checkpoints are verified with {twinlock.notary.rotate(datetime.now(UTC))}")
+            return
+        typer.echo(f"{twinlock.vault.rotate()} data keys are under the current master key now.")
+
+
+@keys.command()
+def status() -> None:
+    """Count the data keys under each master key."""
+    with opened() as twinlock:
+        for key_id, count in sorted(twinlock.vault.key_ids().items()):
+            typer.echo(f"{key_id}\t{count}")
+
+
+def erase(
+    member_id: Annotated[str, typer.Argument(help="The member's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """End an account for ever: key and personal data are destroyed, history and counts stay."""
+    asked = sys.stdin.isatty() and not yes
+    if asked and not typer.confirm(f"Erase {member_id} for ever?"):
+        fail("nothing was erased", REFUSED)
+    with opened() as twinlock:
+        run(EraseMember(member_id=member_id), context(twinlock), twinlock.desk)

@@ -1,0 +1,74 @@
+"""`twinlock parked`: records that a read model could not apply."""
+
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from projections.models import MODELS, Model
+from twinlock.running import REFUSED, fail, opened
+from workers import mail_queue, parking
+
+parked = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
+Id = Annotated[int, typer.Argument(help="As `parked list` shows it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `parked`."""
+    app.add_typer(parked, name="parked")
+
+
+@parked.command("list")
+def list_() -> None:
+    """List the parked records, oldest first."""
+    with opened() as twinlock, twinlock.connect() as connection:
+        rows = parking.parked_records(connection)
+    table = Table("id", "model", "position", "reason", "parked at")
+    for row in rows:
+        place = "" if row.position is None else str(row.position)
+        table.add_row(
+            str(row.id), row.model, place, row.reason, f"{row.parked_at:%Y-%m-%dT%H:%M:%SZ}"
+        )
+    Console().print(table)
+
+
+@parked.command()
+def show(id_: Id) -> None:
+    """Print a parked record as it came."""
+    with opened() as twinlock, twinlock.connect() as connection:
+        row = parking.parked_record(connection, id_)
+    if row is None:
+        fail("no such record", REFUSED)
+    typer.echo(row.record.decode(errors="backslashreplace"))
+
+
+@parked.command()
+def retry(id_: Id) -> None:
+    """Apply a parked event as the store has it, and what came after it in its stream."""
+    with opened() as twinlock, twinlock.connect() as connection:
+        row = parking.parked_record(connection, id_)
+        if row is None:
+            fail("no such record", REFUSED)
+        try:
+            parking.retry(connection, _model(row.model), row)
+        except parking.NotOurs:
+            fail("it is no event of the store; discard it", REFUSED)
+        except psycopg.Error:
+            raise
+        except Exception as error:  # whatever the event breaks, it stays parked
+            what = f"position {row.position} still fails in {row.model}"
+            fail(f"{what}: {type(error).__name__} {error}".rstrip(), REFUSED)
+    typer.echo(f"applied: position {row.position} in {row.model}")
+
+
+@parked.command()
+def discard(id_: Id) -> None:
+    """Forget a parked record."""
+    with opened() as twinlock, twinlock.connect() as connection:
+        parking.discard(connection, id_)
+
+
+def _model(key: str) -> Model:
+    return next(model for model in (*MODELS, mail_queue.MODEL) if model.key == key)

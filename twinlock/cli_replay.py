@@ -1,0 +1,164 @@
+"""`twinlock replay`: the history, or a slice of it, to the terminal, a file or another topic."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from twinlock.backend import envelope, side_topic
+from twinlock.composition import Twinlock
+from twinlock.outputs import Telling, whole_file
+from twinlock.running import BROKEN_OFF, REFUSED, WRONG, fail, opened
+from workers import slices
+from workers.checkpoints import SUFFIX as CHECKPOINTS
+from workers.cloud_events import Envelope, headers, serialized
+from workers.history import Stored
+from workers.member_states import SUFFIX as MEMBERS
+from workers.ports import LogUnavailable, LogWriter, Outgoing
+from workers.slices import Slice, Unreadable
+
+WINDOW = 500
+First = Annotated[int, typer.Option("--from-position", min=1, help="The first position.")]
+Last = Annotated[int | None, typer.Option("--to-position", min=1, help="The last position.")]
+Since = Annotated[str | None, typer.Option(help="Not before this time (RFC 3339).")]
+Until = Annotated[str | None, typer.Option(help="Not after this time (RFC 3339).")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Of this type; may be repeated.")]
+Member = Annotated[str | None, typer.Option(help="About this member.")]
+Workspace = Annotated[str | None, typer.Option(help="About this workspace.")]
+AsJson = Annotated[bool, typer.Option("--json", help="CloudEvents, one a line, as on Kafka.")]
+Output = Annotated[Path | None, typer.Option(help="A file, which is whole or not there.")]
+ToTopic = Annotated[str | None, typer.Option(help="Another topic; puts CloudEvents there.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `replay`."""
+    app.command()(replay)
+
+
+def replay(
+    first: First = 1,
+    last: Last = None,
+    since: Since = None,
+    until: Until = None,
+    types: Types = None,
+    member: Member = None,
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+    output: Output = None,
+    to_topic: ToTopic = None,
+) -> None:
+    """Read the history again; sends no mail and runs no command, wherever the output goes.
+
+    Exit codes: 0 done; 1 an event cannot be read; 2 a wrong argument; 3 the database is away;
+    4 the file or topic could not be finished (a file is then not there).
+    """
+    wanted = Slice(
+        first=first,
+        last=last,
+        since=moment("--since", since),
+        until=moment("--until", until),
+        types=frozenset(types or ()),
+        member_id=member,
+        workspace_id=workspace,
+    )
+    if output and to_topic:
+        fail("--output and --to-topic: give one of them", WRONG)
+    with opened() as twinlock, ExitStack() as stack:
+        connection = stack.enter_context(twinlock.connect())
+        where = slices.span(connection, wanted)
+        tell = stack.enter_context(Telling("replay"))
+        done, total = where.after, where.until - where.after
+        read = slices.read(connection, wanted, where, lambda at: tell("", at - done, total))
+        wrap = envelope(twinlock)
+        if to_topic:
+            _publish(twinlock, to_topic, read, wrap)
+        else:
+            _write(output, read, (lambda one: _cloud_event(wrap, one)) if as_json else _line)
+
+
+def moment(name: str, text: str | None) -> datetime | None:
+    """A time with an offset, or a date, which begins at midnight UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{name}: is no RFC 3339 time", WRONG)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _write(output: Path | None, read: Iterable[Stored], shown: Callable[[Stored], str]) -> None:
+    try:
+        if output is None:
+            for one in read:
+                sys.stdout.write(shown(one))
+            sys.stdout.flush()
+            return
+        with whole_file(output) as file:
+            _fill(file, read, shown)
+    except Unreadable as error:
+        fail(f"{error}; nothing was written" if output else str(error), REFUSED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"{output or 'output'}: {error.strerror}; nothing was written", BROKEN_OFF)
+
+
+def _fill(file: IO[bytes], read: Iterable[Stored], shown: Callable[[Stored], str]) -> None:
+    for one in read:
+        file.write(shown(one).encode())
+
+
+def _publish(twinlock: Twinlock, name: str, read: Iterator[Stored], wrap: Envelope) -> None:
+    """Put the slice on another topic; what is there when it breaks off is said."""
+    writer, position = _writer(twinlock, name), 0
+    try:
+        while window := list(islice(read, WINDOW)):
+            writer.put([_outgoing(wrap, one) for one in window])
+            position = window[-1].position
+    except LogUnavailable as error:
+        there = "nothing was put"
+        if position:
+            there = f"{name} has everything up to position {position}; go on behind it"
+        fail(f"{name}: {error}; {there}", BROKEN_OFF)
+    except Unreadable as error:
+        fail(f"{error}; {name} has everything before it", REFUSED)
+    finally:
+        writer.close()
+
+
+def _writer(twinlock: Twinlock, name: str) -> LogWriter:
+    if not twinlock.settings.kafka:
+        fail("TWINLOCK_KAFKA: is missing, so there is no other topic", WRONG)
+    own = twinlock.settings.topic
+    if name in (own, own + MEMBERS, own + CHECKPOINTS):
+        fail(f"{name}: is Twinlock's own; name another topic", WRONG)
+    try:
+        return side_topic(twinlock.settings, name).writer()
+    except LogUnavailable as error:
+        fail(f"{name}: the broker did not answer ({error}); nothing was put", BROKEN_OFF)
+
+
+def _outgoing(wrap: Envelope, one: Stored) -> Outgoing:
+    slices.state_of(one)
+    event = wrap.wrap(one)
+    return Outgoing(one.stream, serialized(event), headers(event))
+
+
+def _cloud_event(wrap: Envelope, one: Stored) -> str:
+    slices.state_of(one)
+    return serialized(wrap.wrap(one)).decode() + "\n"
+
+
+def _line(one: Stored) -> str:
+    state = slices.state_of(one)
+    actor: dict[str, Any] = state["actor"]
+    who = f"{actor['kind']}:{actor['id']}" if actor["id"] else actor["kind"]
+    data = " ".join(f"{name}={value}" for name, value in state["data"].items())
+    where = f"{one.position:>8}  {state['time']}  {one.topic:<32} {state['subject']:<28}"
+    return f"{where} {who}  {data}".rstrip() + "\n"

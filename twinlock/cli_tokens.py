@@ -1,0 +1,69 @@
+"""`twinlock token`: make, list and revoke API tokens."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commands.create_token import CreateToken
+from commands.dispatch import run
+from commands.revoke_token import RevokeToken
+from twinlock.composition import Twinlock
+from twinlock.running import context, opened
+
+token = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
+
+Role = Annotated[str, typer.Option(help="host, owner, support, auditor or analyst.")]
+Name = Annotated[str, typer.Option(help="Tells tokens apart; never leaves the vault.")]
+Workspace = Annotated[str | None, typer.Option(help="Confines the token to this workspace.")]
+Member = Annotated[str | None, typer.Option(help="The agent or owner whom it belongs to.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `token`."""
+    app.add_typer(token, name="token")
+
+
+@token.command()
+def create(role: Role, name: Name = "", workspace: Workspace = None, member: Member = None) -> None:
+    """Make a token and print it alone, once: only its hash is kept."""
+    command = CreateToken(role=role, name=name, workspace_id=workspace, member_id=member)
+    with opened() as twinlock:
+        typer.echo(run(command, context(twinlock), twinlock.desk).token)
+
+
+@token.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """List the live tokens, without their secrets."""
+    with opened() as twinlock:
+        rows = tokens(twinlock)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("id", "role", "workspace", "member", "name")
+    for row in rows:
+        table.add_row(*(str(row[key] or "") for key in row))
+    Console().print(table)
+
+
+@token.command()
+def revoke(token_id: Annotated[str, typer.Argument(help="As `token list` shows it.")]) -> None:
+    """End a token, at once and in every process."""
+    with opened() as twinlock:
+        run(RevokeToken(token_id=token_id), context(twinlock), twinlock.desk)
+
+
+def tokens(twinlock: Twinlock) -> list[dict[str, str | None]]:
+    """Answer the live tokens: id, role, workspace, member and name."""
+    return [
+        {
+            "token_id": each.subject,
+            "role": each.claims["role"],
+            "workspace_id": each.claims["workspace_id"],
+            "member_id": each.claims["member_id"],
+            "name": (twinlock.vault.peek(f"token/{each.subject}", "name") or b"").decode(),
+        }
+        for each in twinlock.credentials.of_kind("api")
+    ]

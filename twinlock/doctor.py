@@ -1,0 +1,104 @@
+"""Checks of everything that Twinlock needs: one finding each, and what to do about it."""
+
+import smtplib
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+
+from domain.refusals import Unavailable
+from twinlock.adapters.database import Unfit
+from twinlock.composition import Twinlock, build
+from twinlock.settings import Settings
+
+SKEW_SECONDS: Final = 2.0
+TIMEOUT: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, in one line."""
+
+    name: str
+    well: bool
+    detail: str
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"{'ok  ' if self.well else 'FAIL'}  {self.name:<9} {self.detail}"
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Check all of it; never raises."""
+    with closing(build(settings)) as twinlock:
+        return list(_findings(twinlock))
+
+
+def _findings(twinlock: Twinlock) -> Iterator[Finding]:
+    settings = twinlock.settings
+    yield _check("database", lambda: _database(twinlock))
+    yield _check("clock", lambda: _clock(twinlock))
+    yield _check("keys", lambda: _keys(twinlock))
+    yield _check("broker", lambda: _broker(settings))
+    yield _check("mail", lambda: _mail(settings))
+
+
+def _check(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except (Unfit, _Ill) as error:
+        return Finding(name, False, str(error))
+    except Unavailable as error:
+        return Finding(name, False, error.detail)
+    except (OSError, psycopg.Error, smtplib.SMTPException) as error:
+        return Finding(name, False, f"cannot be reached ({type(error).__name__})")
+
+
+class _Ill(Exception):
+    """A check failed; the message says what it found."""
+
+
+def _database(twinlock: Twinlock) -> str:
+    twinlock.check()
+    row = twinlock.database.fetch_one("select current_setting('server_version')")
+    return f"PostgreSQL {row[0] if row else '?'}, {twinlock.store.head()} is the last position"
+
+
+def _clock(twinlock: Twinlock) -> str:
+    before = datetime.now(UTC)
+    row = twinlock.database.fetch_one("select clock_timestamp()")
+    assert row is not None
+    middle = before + (datetime.now(UTC) - before) / 2
+    skew = abs((row[0] - middle).total_seconds())
+    if skew > SKEW_SECONDS:
+        raise _Ill(f"{skew:.1f} s away from the database's: codes depend on it, synchronise both")
+    return f"{skew * 1000:.0f} ms away from the database's"
+
+
+def _keys(twinlock: Twinlock) -> str:
+    twinlock.keys.derived("doctor")
+    published = len(twinlock.passes.jwks()["keys"])
+    wrapped = ", ".join(f"{count} under {key}" for key, count in twinlock.vault.key_ids().items())
+    return f"data keys: {wrapped}; {published} pass keys published"
+
+
+def _broker(settings: Settings) -> str:
+    if not settings.kafka:
+        return "none: the embedded log"
+    for server in settings.kafka.split(","):
+        host, _, port = server.strip().rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), TIMEOUT):
+            return f"{server.strip()} answers"
+    raise _Ill("no bootstrap server is named")
+
+
+def _mail(settings: Settings) -> str:
+    host, _, port = settings.smtp.rpartition(":")
+    kind = smtplib.SMTP_SSL if settings.smtp_tls == "tls" else smtplib.SMTP
+    with kind(host.strip("[]"), int(port), timeout=TIMEOUT) as server:
+        server.noop()
+    return f"{settings.smtp} answers"

@@ -1,0 +1,154 @@
+"""`twinlock audit export`, step by step: a checkpoint, the body, the record, the header."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from psycopg import Connection
+
+from commands.dispatch import run
+from commands.record_export import RecordExport
+from domain.notes import BadNote, Checkpoint
+from domain.refusals import IllegalTransition
+from domain.times import rfc3339
+from projections import audit_trail
+from projections.audit_trail import Filter
+from projections.progress import wait_visible
+from twinlock.backend import witnesses
+from twinlock.composition import Twinlock
+from twinlock.outputs import whole_file
+from twinlock.running import context
+from workers import checkpoints
+from workers.audit_export import Export
+from workers.checkpoints import FileWitness
+from workers.notary import Contradiction, hash_new, sign
+
+SPREAD_WHOLE: Final = 1000
+SPREAD_PICKED: Final = 64
+"""How many earlier checkpoints an export holds: the more, the closer a place is named."""
+PAGE: Final = 1000
+PATIENCE: Final = 30.0
+"""Seconds to wait for the audit trail to be complete up to the checkpoint."""
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written; `warnings` say what is wrong with the history itself."""
+
+    export_id: str
+    count: int
+    first: int | None
+    last: int | None
+    checkpoint: Checkpoint
+    warnings: Sequence[str]
+
+
+def write_export(
+    twinlock: Twinlock,
+    path: Path,
+    wanted: Filter,
+    given: Mapping[str, str],
+    outside: Sequence[str],
+    tell: Tell,
+) -> Exported:
+    """Write the file, which is whole or not there, and record that it was made.
+
+    Raises OSError, MissingNodes, NotInTheHistory, IllegalTransition where nothing was signed yet,
+    and NotYetVisible where the audit trail is late.
+    """
+    with twinlock.connect() as connection:
+        kept = [*known(twinlock, outside), *kept_outside(twinlock)]
+        warnings = list(_sign_now(twinlock, connection, kept))
+        checkpoint = _newest(twinlock, connection)
+        positions = _positions(twinlock, wanted, checkpoint.position) if given else None
+        spread = SPREAD_PICKED if given else SPREAD_WHOLE
+        notes = checkpoints.spread(connection, checkpoint.size, spread)
+        export_id = twinlock.desk.chance.id()
+        export = Export(connection, twinlock.store, twinlock.notary, checkpoint, export_id)
+        with tempfile.TemporaryFile(dir=path.parent) as body, whole_file(path) as file:
+            export.write_body(
+                body, notes, kept, positions, lambda done: tell("", done, checkpoint.size)
+            )
+            _record(twinlock, export, export_id, given)
+            made_at = rfc3339(datetime.now(UTC), "seconds")
+            file.write(export.header(given, made_at, twinlock.notary.keys))
+            body.seek(0)
+            shutil.copyfileobj(body, file, 1 << 20)
+    if export.differing:
+        places = ", ".join(map(str, export.differing[:10]))
+        warnings.append(f"events are not what was signed, among them those at {places}")
+    return Exported(export_id, export.count, export.first, export.last, checkpoint, warnings)
+
+
+def kept_outside(twinlock: Twinlock) -> Iterator[str]:
+    """The newest checkpoint of the file outside of the database, where there is one of ours."""
+    for witness in witnesses(twinlock.settings):
+        if isinstance(witness, FileWitness):
+            with suppress(OSError, BadNote):
+                note = witness.newest()
+                if note is not None:
+                    twinlock.notary.open(note)
+                    yield note
+
+
+def known(twinlock: Twinlock, notes: Sequence[str]) -> list[str]:
+    """Checkpoints that somebody has kept; raises BadNote for one that we never signed."""
+    for note in notes:
+        Checkpoint.parse(twinlock.notary.open(note))
+    return list(notes)
+
+
+def _sign_now(
+    twinlock: Twinlock, connection: Connection[Any], kept: Sequence[str]
+) -> Iterator[str]:
+    """A checkpoint of all that is there, unless the history is not what was signed."""
+    while hash_new(connection, twinlock.store):
+        pass
+    found = checkpoints.remembered(connection)
+    if found:
+        yield f"the notary has found: {found[0]}"
+        return
+    try:
+        sign(connection, twinlock.notary, kept)
+    except Contradiction as contradiction:
+        yield str(contradiction)
+
+
+def _newest(twinlock: Twinlock, connection: Connection[Any]) -> Checkpoint:
+    note = checkpoints.newest(connection)
+    if note is None:
+        raise IllegalTransition("There is no checkpoint yet, as there is no event.")
+    return Checkpoint.parse(twinlock.notary.open(note))
+
+
+def _positions(twinlock: Twinlock, wanted: Filter, until: int) -> Iterator[int]:
+    wait_visible(twinlock.reads, audit_trail.KEY, until, PATIENCE)
+    after = 0
+    while True:
+        with twinlock.reads.connection() as connection:
+            rows = audit_trail.page(connection, wanted, after=after, limit=PAGE)
+        for row in rows:
+            if row.position > until:
+                return
+            yield row.position
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].position
+
+
+def _record(twinlock: Twinlock, export: Export, export_id: str, given: Mapping[str, str]) -> None:
+    command = RecordExport(
+        export_id=export_id,
+        format="bundle",
+        wanted=given,
+        count=export.count,
+        first=export.first,
+        last=export.last,
+    )
+    run(command, context(twinlock), twinlock.desk)

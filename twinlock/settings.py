@@ -1,0 +1,220 @@
+"""Every setting: an environment variable with the prefix TWINLOCK_, read once and checked."""
+
+import re
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from twinlock.adapters.keyring import BadKeys, MasterKeys
+
+ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
+
+
+MAILBOX = re.compile(r"[^@\s<>]+@[^@\s<>]+", re.ASCII)
+
+
+SECURITY_WORDS = {"protocol", "ca", "mechanism", "user", "password_file"}
+SECURITY_PROTOCOLS = ("ssl", "sasl_ssl", "sasl_plaintext")
+
+
+class WrongSetting(Exception):
+    """A setting is missing or wrong; the message is one line, without the value."""
+
+
+def _address(value: str) -> str:
+    match = ADDRESS.fullmatch(value)
+    if match is None or not 0 < int(match[1]) < 65536:
+        raise ValueError("reads host:port")
+    return value
+
+
+def _addresses(value: str) -> str:
+    for part in value.split(","):
+        if part:
+            _address(part.strip())
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("reads https://host, with a path at most")
+    return value.rstrip("/")
+
+
+def _sender(value: str) -> str:
+    if not MAILBOX.fullmatch(parseaddr(value)[1]):
+        raise ValueError("reads name@host, or Name <name@host>")
+    return value
+
+
+def _seconds(value: object) -> object:
+    """Take a bare number for seconds; anything else is read as an ISO 8601 duration."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Life = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class Settings(BaseSettings):
+    """The settings of a process. Secrets are masked in every repr."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TWINLOCK_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database: SecretStr
+    """PostgreSQL URI; needs fsync and synchronous_commit on."""
+    kafka: Annotated[str, AfterValidator(_addresses)] = ""
+    """Bootstrap servers, `host:port` apart by commas; empty: the embedded log."""
+    kafka_security: str = ""
+    """`key=value` pairs apart by commas: protocol (ssl, sasl_ssl, sasl_plaintext), ca, mechanism,
+    user, password_file."""
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "twinlock.events"
+    """The log's topic."""
+    smtp: Address = "127.0.0.1:25"
+    """The mail server, `host:port`."""
+    smtp_user: str = ""
+    """User at the mail server; empty: none."""
+    smtp_password: SecretStr = SecretStr("")
+    """Password at the mail server."""
+    smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    """How the connection to the mail server is secured."""
+    mail_from: Annotated[str, AfterValidator(_sender)] = "Twinlock <twinlock@localhost>"
+    """Sender of every mail, with or without a name."""
+    http: Address = "127.0.0.1:8080"
+    """Where to serve, `host:port`."""
+    public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
+    """How clients reach this installation; the issuer of passes and the source of events."""
+    master_key: SecretStr | None = None
+    """`id:base64` of 32 bytes, several apart by commas; the first wraps, all open."""
+    master_key_file: Path | None = None
+    """A file with the same, one a line; give this or MASTER_KEY."""
+    issuer: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")] = "Twinlock"
+    """The name that authenticator apps show."""
+    code_window: Annotated[int, Field(ge=0, le=1)] = 1
+    """Time steps of 30 s accepted either side of now."""
+    trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
+    """How many proxies in front add X-Forwarded-For."""
+    ticket_approvals: Annotated[int, Field(ge=1, le=2)] = 1
+    """Approvals for a ticket whose first factor is proven."""
+    pass_life: Life = timedelta(hours=12)
+    """How long a pass lives, in seconds or as an ISO 8601 duration."""
+    anonymous_limit: Annotated[int, Field(ge=1)] = 30
+    """Anonymous calls an hour and address."""
+    checkpoint_file: Path | None = None
+    """Where the notary keeps its signed checkpoints outside of the database; best on write-once
+    storage of another owner."""
+    staff_workspace: str | None = None
+    """The workspace in which the roles support, auditor and analyst count."""
+    demo: bool = False
+    """Allows `twinlock demo`; never in production."""
+    metrics: bool = False
+    """Serves /metrics."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes of `twinlock serve`."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Requests that each of them works on at once."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read environment and `.env`; raises WrongSetting, which names the setting."""
+        try:
+            return cls()  # type: ignore[call-arg]  # the environment gives the rest
+        except ValidationError as error:
+            raise WrongSetting(_line(error)) from None
+
+    @property
+    def workspace_of_staff(self) -> str | None:
+        """The staff workspace; None where there is none."""
+        return self.staff_workspace or None
+
+    @field_validator("database")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        uri = value.get_secret_value()
+        try:
+            conninfo_to_dict(uri)
+            urlsplit(uri).port  # noqa: B018 - raises ValueError
+        except (ProgrammingError, ValueError):
+            raise ValueError("is no PostgreSQL URI") from None
+        if not uri.startswith(("postgresql://", "postgres://")):
+            raise ValueError("begins with postgresql://")
+        return value
+
+    @field_validator("kafka_security")
+    @classmethod
+    def _is_security(cls, value: str) -> str:
+        words = dict(part.strip().partition("=")[::2] for part in value.split(",") if part)
+        if words.keys() - SECURITY_WORDS:
+            raise ValueError(f"knows {', '.join(sorted(SECURITY_WORDS))}")
+        if value and words.get("protocol") not in SECURITY_PROTOCOLS:
+            raise ValueError(f"needs protocol={' or '.join(SECURITY_PROTOCOLS)}")
+        if ("user" in words) != ("password_file" in words):
+            raise ValueError("takes user and password_file together")
+        return value
+
+    @field_validator("staff_workspace")
+    @classmethod
+    def _is_id(cls, value: str | None) -> str | None:
+        if value and not ID.fullmatch(value):
+            raise ValueError("is 1 to 128 of A-Za-z0-9._~-")
+        return value
+
+    @field_validator("pass_life")
+    @classmethod
+    def _is_life(cls, value: timedelta) -> timedelta:
+        if not timedelta(minutes=1) <= value <= timedelta(days=30):
+            raise ValueError("lies between a minute and 30 days")
+        return value
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if (self.master_key is None) == (self.master_key_file is None):
+            raise ValueError("MASTER_KEY: give this or MASTER_KEY_FILE, and not both")
+        name = "MASTER_KEY" if self.master_key else "MASTER_KEY_FILE"
+        try:
+            MasterKeys.parse(self._key_text())
+        except BadKeys as error:
+            raise ValueError(f"{name}: {error}") from None
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"{name}: the file cannot be read") from None
+        return self
+
+    def _key_text(self) -> str:
+        if self.master_key is not None:
+            return self.master_key.get_secret_value()
+        assert self.master_key_file is not None
+        return self.master_key_file.read_text()
+
+
+def _line(error: ValidationError) -> str:
+    """The first thing that is wrong: `TWINLOCK_NAME: what`."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    what = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"TWINLOCK_{what}"
+    what = "is missing" if first["type"] == "missing" else what
+    return f"TWINLOCK_{str(first['loc'][0]).upper()}: {what}"

@@ -1,0 +1,1 @@
+"""What happens afterwards: relay, member states, projectors, mailer, notary; exports, rebuilds."""

@@ -1,0 +1,92 @@
+"""The AsyncAPI 3 document of what leaves on Kafka, made of the event types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.facts import FACTS
+from workers.cloud_events import PREFIX
+from workers.member_states import SCHEMA_OF_STATE, SUFFIX
+from workers.member_states import TYPE as STATE
+from workers.schemas import data_schema, event_schema, topics
+
+CONTENT_TYPE = "application/cloudevents+json"
+DESCRIPTION = (
+    "Everything that happens in Twinlock, as CloudEvents 1.0 in structured JSON. Records of one "
+    "stream have one key and keep their order; a repeated record has the same id; the id is the "
+    "position in the total order. The same events are read over HTTP at /v1/events."
+)
+STREAM_KEY = {"type": "string", "description": "The stream: member/M, workspace/W or ticket/T."}
+MEMBER_KEY = {"type": "string", "description": "member/M"}
+
+
+def document(topic: str, public_url: str) -> dict[str, Any]:
+    """The document of an installation."""
+    messages = {name: _message(name, public_url) for name in topics()}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Twinlock events", "version": "1", "description": DESCRIPTION},
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {
+            "events": _channel(topic, list(messages), {"cleanup.policy": ["delete"]}),
+            "members": _channel(topic + SUFFIX, [STATE], {"cleanup.policy": ["compact"]}),
+        },
+        "operations": {
+            "sendEvents": _sends("events", "Every event, kept for ever."),
+            "sendMemberStates": _sends(
+                "members", "Each member's current state; a record without a value erases it."
+            ),
+        },
+        "components": {"messages": {**messages, STATE: _state_message()}},
+    }
+
+
+def schemas(public_url: str) -> Mapping[str, Mapping[str, Any]]:
+    """What `dataschema` leads to: the schema of each type's data, by its name with a version."""
+    found = {name: _identified(name, public_url, data_schema(name)) for name in topics()}
+    state = STATE.removeprefix(PREFIX)
+    return {**found, state: _identified(state, public_url, SCHEMA_OF_STATE)}
+
+
+def _identified(name: str, public_url: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"$schema": schema["$schema"], "$id": f"{public_url}/v1/schemas/{name}", **schema}
+
+
+def _channel(address: str, messages: list[str], configuration: dict[str, Any]) -> dict[str, Any]:
+    kafka = {"topic": address, "topicConfiguration": configuration, "bindingVersion": "0.5.0"}
+    return {
+        "address": address,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "bindings": {"kafka": kafka},
+    }
+
+
+def _sends(channel: str, summary: str) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+    }
+
+
+def _message(name: str, public_url: str) -> dict[str, Any]:
+    schema = event_schema(name)
+    return {
+        "name": PREFIX + name,
+        "title": FACTS[name].__name__,
+        "summary": schema["description"],
+        "contentType": CONTENT_TYPE,
+        "payload": {key: value for key, value in schema.items() if key != "$schema"},
+        "bindings": {"kafka": {"key": STREAM_KEY, "bindingVersion": "0.5.0"}},
+        "externalDocs": {"url": f"{public_url}/v1/schemas/{name}"},
+    }
+
+
+def _state_message() -> dict[str, Any]:
+    return {
+        "name": STATE,
+        "title": "MemberState",
+        "summary": SCHEMA_OF_STATE["description"],
+        "contentType": "application/json",
+        "payload": {key: value for key, value in SCHEMA_OF_STATE.items() if key != "$schema"},
+        "bindings": {"kafka": {"key": MEMBER_KEY, "bindingVersion": "0.5.0"}},
+    }

@@ -1,0 +1,301 @@
+"""Verifies an audit export on its own: what is wrong with it, and where."""
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
+
+from domain.anchors import Anchor, Anchors
+from domain.notes import BadNote, Checkpoint, Key, Verify, open_note
+from domain.seals import CHUNK, Item, Leaf, Manifest, Seal
+from domain.tampering import (
+    ALTERED,
+    CUT_END,
+    CUT_START,
+    FORGED,
+    INSERTED,
+    MOVED,
+    Comparison,
+    Finding,
+    Found,
+    Sealed,
+)
+from workers.export_lines import End, Line, Note, Opening, header, lines
+from workers.sealed_tree import SealedTree
+
+Tell = Callable[[int, int], object]
+"""Is told how many events of how many have been read."""
+MANY = 16 * CHUNK
+"""Events that may stand under one seal before they are taken for strays."""
+SEAL = "the seal"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found; `unchecked` says what could not be compared."""
+
+    manifest: Manifest | None = None
+    keys: Sequence[Key] = ()
+    trusted: bool = False
+    events: int = 0
+    checkpoints: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
+def verify_export(
+    raws: Iterable[bytes],
+    verify: Verify,
+    *,
+    keys: Sequence[Key] = (),
+    outside: Sequence[str] = (),
+    tell: Tell = lambda *_: None,
+) -> Report:
+    """Read an export to its end, in constant memory; raises Foreign.
+
+    `keys` are those that the verifier trusts: without any, the file's own are taken. `outside`
+    are checkpoints that were kept apart from the export.
+    """
+    rest = iter(raws)
+    first = next(rest, b"")
+    head = header(first)
+    if head is None:
+        return Report(findings=[_headless(chain([first], rest))])
+    trusted = list(keys or head.keys)
+    verification = Verification(head.manifest, trusted, verify, outside)
+    verification.open_manifest(head.note)
+    for line in lines(rest):
+        verification.take(line)
+        if verification.events % 1000 == 0:
+            tell(verification.events, head.manifest.count)
+    report = verification.finish()
+    report.keys, report.trusted = trusted, bool(keys)
+    return report
+
+
+def _headless(raws: Iterable[bytes]) -> Finding:
+    """Without the header there is nothing to verify by, but the place can be named."""
+    for line in lines(raws):
+        if isinstance(line, Found) and line.position is not None:
+            detail = "the header is missing; this is the first event that is left"
+            return Finding(line.position, line.position, CUT_START, detail)
+    return Finding(0, 0, CUT_START, "the header is missing, and no event is left")
+
+
+class Verification:
+    """One export under way."""
+
+    def __init__(
+        self, manifest: Manifest, keys: Sequence[Key], verify: Verify, outside: Sequence[str]
+    ) -> None:
+        self._manifest = manifest
+        self._keys = keys
+        self._verify = verify
+        self._outside = outside
+        self._starts = [0, *accumulate(chunk.events for chunk in manifest.chunks)]
+        self._comparison = Comparison()
+        self._anchors = Anchors([])
+        self._known: list[Anchor] = []
+        self._unsigned = 0
+        self._tree = SealedTree(manifest.size)
+        self._seen: dict[int, None] = {}
+        self._opening: Opening | None = None
+        self._found: list[Found] = []
+        self._ended = False
+        self._findings: list[Finding] = []
+        self._unchecked: list[str] = []
+        self.events = 0
+
+    def open_manifest(self, note: str) -> None:
+        """Whether the manifest is what was signed."""
+        try:
+            open_note(note, self._keys, self._verify)
+        except BadNote as bad:
+            first, last = self._manifest.first or 0, self._manifest.last or 0
+            self._wrong(first, last, FORGED, f"the manifest: {bad}")
+
+    def take(self, line: Line | None) -> None:
+        """The next line; None is one that was torn off."""
+        match line:
+            case None:
+                self._ended = False
+            case _ if self._ended:
+                at = self._manifest.last or 0
+                self._wrong(at, at, INSERTED, f"{getattr(line, 'place', 'a line')}, after the end")
+            case Note():
+                self._keep(line)
+            case Opening():
+                self._close()
+                self._open(line)
+            case Found():
+                self.events += 1
+                if len(self._found) < MANY:
+                    self._found.append(line)
+                else:
+                    self._comparison.chunk([], [line], 0)
+            case End():
+                self._ended = line.export_id == self._manifest.export_id
+
+    def finish(self) -> Report:
+        """What there is to say."""
+        self._close()
+        self._lose()
+        manifest, tree = self._manifest, self._tree
+        told = self._comparison.finish()
+        if not self._ended and not any(each.kind == CUT_END for each in told):
+            last = manifest.last or 0
+            self._wrong(last, last, CUT_END, "the last line is missing")
+        parted = self._anchors.findings(manifest.size, manifest.position)
+        if not tree.whole:
+            parted = [each for each in parted if each.position > manifest.position]
+        elif base64.b64encode(tree.root).decode() != manifest.root and not parted:
+            self._wrong(1, manifest.position, ALTERED, "the root is not the one in the manifest")
+        parted = [_within(each, self._findings) for each in parted]
+        findings = _joined(sorted([*self._findings, *told, *parted]))
+        if not tree.whole and not findings:
+            self._wrong(1, manifest.position, FORGED, "the seals do not lead to the checkpoint")
+            findings = self._findings
+        self._pass_over()
+        return Report(
+            manifest=manifest,
+            events=self.events,
+            checkpoints=self._anchors.good,
+            findings=findings,
+            unchecked=self._unchecked,
+        )
+
+    def _keep(self, note: Note) -> None:
+        try:
+            text = open_note(note.text, self._keys, self._verify)
+            checkpoint = Checkpoint.parse(text)
+            if checkpoint.origin != self._manifest.origin:
+                raise BadNote(f"it is of {checkpoint.origin}")
+            self._known.append(Anchor(checkpoint, note.outside))
+        except BadNote as bad:
+            self._unsigned += not note.outside
+            self._wrong(0, 0, FORGED, f"the checkpoint on {note.place}: {bad}")
+
+    def _gather(self) -> None:
+        """The checkpoints stand in front of the first chunk: the tree is compared as it grows."""
+        inside = {each.checkpoint.size for each in self._known if not each.outside}
+        missing = sorted(set(self._manifest.checkpoints) - inside)
+        for size in missing[self._unsigned :]:
+            self._wrong(0, 0, FORGED, f"the checkpoint of {size} events is missing")
+        for number, note in enumerate(self._outside, 1):
+            self._keep(Note(note, True, f"place {number} of those kept outside"))
+        newer = [each for each in self._known if self._is_newer(each.checkpoint)]
+        for each in newer[-1:]:
+            what = f"the checkpoint of {each.checkpoint.size} events is newer than the export"
+            self._unchecked.append(f"{what}: ask for a consistency proof, or a newer export")
+        self._anchors = Anchors(each for each in self._known if each not in newer)
+        self._tree.anchors = self._anchors
+
+    def _is_newer(self, checkpoint: Checkpoint) -> bool:
+        ahead = checkpoint.size > self._manifest.size
+        return ahead and checkpoint.made_at > self._manifest.at
+
+    def _open(self, opening: Opening) -> None:
+        if not self._seen:
+            self._gather()
+        self._opening = opening
+        number = opening.number
+        if not 0 <= number < len(self._manifest.chunks):
+            self._wrong(0, 0, INSERTED, f"{opening.place}: a chunk that the manifest does not know")
+        elif number in self._seen:
+            first, last, _ = self._manifest.chunks[number]
+            self._wrong(first, last, INSERTED, f"{opening.place}: their chunk stands twice")
+        else:
+            if number < max(self._seen, default=0):
+                first, last, _ = self._manifest.chunks[number]
+                self._wrong(first, last, MOVED, f"{opening.place}: their chunk stands too late")
+            self._seen[number] = None
+            return
+        self._opening = None
+
+    def _close(self) -> None:
+        """Compare the events that stand under a seal."""
+        found, self._found = self._found, []
+        opening, self._opening = self._opening, None
+        if opening is None:
+            self._comparison.chunk([], found, 0)
+            return
+        number = opening.number
+        start = self._starts[number]
+        seal = self._read_seal(opening)
+        if seal is None:
+            count = self._manifest.chunks[number].events
+            self._comparison.chunk([], [], start + count)
+            self._tree.grow(number, self._rebuilt(number, [each.leaf for each in found]))
+            return
+        sealed = [Sealed(leaf.position, leaf.hash) for leaf in seal.leaves]
+        self._comparison.chunk(sealed, found, start)
+        self._tree.grow(number, seal.items)
+
+    def _read_seal(self, opening: Opening) -> Seal | None:
+        """The seal, where it is genuine and of this chunk."""
+        told = self._manifest.chunks[opening.number]
+        try:
+            seal = Seal.parse(open_note(opening.seal, self._keys, self._verify))
+            if (seal.export_id, seal.chunk) != (self._manifest.export_id, opening.number):
+                raise BadNote("it belongs somewhere else")
+        except BadNote as bad:
+            self._wrong(told.first, told.last, FORGED, f"{SEAL} on {opening.place}: {bad}")
+            return None
+        return seal
+
+    def _rebuilt(self, number: int, leaves: Sequence[bytes | None]) -> Sequence[Item]:
+        """What the seal of an export of everything must have held; empty where it can't be."""
+        known = [leaf for leaf in leaves if leaf is not None]
+        if len(known) != self._manifest.chunks[number].events or self._starts[-1] != (
+            self._manifest.size
+        ):
+            return ()
+        start = self._starts[number]
+        return [Leaf(start + at, 0, leaf) for at, leaf in enumerate(known)]
+
+    def _lose(self) -> None:
+        """Chunks whose seals are not there."""
+        if not self._seen:
+            self._gather()
+        for number, chunk in enumerate(self._manifest.chunks):
+            if number not in self._seen and chunk.events:
+                leaves = self._comparison.lose(self._starts[number], *chunk)
+                if leaves:
+                    self._tree.grow(number, self._rebuilt(number, leaves))
+
+    def _pass_over(self) -> None:
+        for anchor in self._anchors.unreached:
+            size = anchor.checkpoint.size
+            if anchor.outside and self._tree.whole:
+                what = f"the checkpoint of {size} events falls among events that are not exported"
+                self._unchecked.append(f"{what}: ask for a full export")
+
+    def _wrong(self, position: int, until: int, kind: str, detail: str) -> None:
+        self._findings.append(Finding(position, until, kind, detail))
+
+
+def _within(parted: Finding, forged: Iterable[Finding]) -> Finding:
+    """Genuine seals vouch for their events: what is altered stands under a seal that is none."""
+    for each in forged:
+        if each.kind == FORGED and each.detail.startswith(SEAL) and parted.kind == ALTERED:
+            first, last = max(parted.position, each.position), min(parted.until, each.until)
+            if first <= last:
+                return Finding(first, last, ALTERED, parted.detail)
+    return parted
+
+
+def _joined(findings: Iterable[Finding]) -> list[Finding]:
+    """Seals that fail one after the other are one finding."""
+    joined: list[Finding] = []
+    for each in findings:
+        before = joined[-1] if joined else None
+        seals = each.kind == FORGED and each.detail.startswith(SEAL)
+        if before and seals and before.kind == FORGED and before.detail.startswith(SEAL):
+            joined[-1] = Finding(before.position, each.until, FORGED, f"{SEAL}s: {_why(each)}")
+        else:
+            joined.append(each)
+    return joined
+
+
+def _why(finding: Finding) -> str:
+    return finding.detail.partition(": ")[2]

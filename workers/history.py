@@ -1,0 +1,78 @@
+"""The stored history, read by a connection of one's own: in order, by stream, in bounded memory."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from projections.journal import EVENTS, Entry, entry
+
+PAGE = 5000
+COLUMNS = "notification_id, originator_id, originator_version, topic, state"
+BY_POSITION = f"""
+SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s
+ORDER BY notification_id LIMIT {PAGE}
+""".encode()  # noqa: S608 - constants
+BY_STREAM = f"""
+SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id <= %s
+AND split_part(originator_id, '/', 1) = ANY(%s) ORDER BY originator_id, originator_version
+""".encode()  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as it lies in the store."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+    def entry(self) -> Entry:
+        """As read models meet it; raises UnknownType, or ValueError and such for a bad shape."""
+        return entry(
+            position=self.position,
+            stream=self.stream,
+            version=self.version,
+            topic=self.topic,
+            state=json.loads(self.state),
+        )
+
+
+def head(connection: Connection[Any]) -> int:
+    """The position up to which every event can be read."""
+    row = connection.execute("SELECT twinlock_head()").fetchone()
+    return int(row[0]) if row else 0
+
+
+def by_position(connection: Connection[Any], after: int, until: int) -> Iterator[Stored]:
+    """The events behind one position up to another, which is no later than the head."""
+    with connection.cursor(binary=True) as cursor:
+        while True:
+            rows = cursor.execute(BY_POSITION, (after, until)).fetchall()
+            yield from (Stored(*row) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1][0]
+
+
+def by_stream(connection: Connection[Any], kinds: Sequence[str], until: int) -> Iterator[Stored]:
+    """The events of these kinds of streams up to a position, one whole stream after another."""
+    with patient(connection), connection.cursor("history", binary=True) as cursor:
+        cursor.itersize = PAGE
+        cursor.execute(BY_STREAM, (until, list(kinds)))
+        yield from (Stored(*row) for row in cursor)
+
+
+@contextmanager
+def patient(connection: Connection[Any], *, snapshot: bool = False) -> Iterator[None]:
+    """A transaction that may idle while others work; `snapshot` sees the same all along."""
+    with connection.transaction():
+        if snapshot:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield

@@ -1,0 +1,125 @@
+"""One pass over the stored events: are they what was hashed, and is that what was signed?"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from psycopg import Connection
+
+from domain.anchors import Anchor, Anchors
+from domain.leaves import Content
+from domain.merkle import Frontier
+from domain.notes import BadNote, Checkpoint
+from domain.tampering import ALTERED, FORGED, ROLLED_BACK, Comparison, Finding, Found, Sealed
+from workers import checkpoints, tiles
+from workers.ports import StoredRecord
+
+Open = Callable[[str], str]
+"""The text of a note of ours; raises BadNote."""
+
+
+class Stored(Protocol):
+    """The event store, read in the order of positions."""
+
+    def events(self, after: int, limit: int, until: int | None = None) -> Sequence[StoredRecord]:
+        """At most `limit` events behind the position `after`."""
+        ...
+
+
+class HistoryCheck:
+    """Reads the whole history once; `findings` is complete when `steps` has ended."""
+
+    def __init__(
+        self, connection: Connection[Any], source: Stored, open_: Open, outside: Iterable[str] = ()
+    ) -> None:
+        """`outside` are notes that were kept apart from the database."""
+        self._connection = connection
+        self._source = source
+        self._open = open_
+        self._comparison = Comparison()
+        self._outside = list(outside)
+        self._tree = Frontier()
+        self.edge = tiles.edge(connection)
+        self.exact = True
+        self.findings: list[Finding] = []
+
+    def steps(self) -> Iterator[int]:
+        """Go on by a tile at a time; yields how many events have been read."""
+        anchors = Anchors(self._anchors())
+        before = 0
+        try:
+            for _, sealed in tiles.leaves(self._connection, self.edge.size):
+                self._step(sealed, before, anchors)
+                before = sealed[-1].position
+                yield self._tree.size
+        except tiles.MissingNodes as missing:
+            self._note(Finding(before + 1, self.edge.position, ALTERED, str(missing)))
+        told = self._comparison.finish()
+        parted = anchors.findings(self.edge.size, self.edge.position)
+        covered = [each for each in parted if not _explained(each, told)]
+        self.findings = sorted([*told, *covered])
+        self.exact = not self.findings
+
+    def _step(self, sealed: list[Sealed], before: int, anchors: Anchors) -> None:
+        found = [_found(each) for each in self._records(before, sealed[-1].position)]
+        self.exact &= self._comparison.chunk(sealed, found)
+        for each in sealed:
+            self._tree.append(each.leaf)
+            if anchors.wants(self._tree.size):
+                anchors.reached(self._tree.size, self._tree.root)
+        if len(sealed) == tiles.WIDTH:
+            self._compare_tile(sealed)
+
+    def _compare_tile(self, sealed: list[Sealed]) -> None:
+        """The tile above has this one's root; whoever edits a leaf's hash may have missed it."""
+        tile = Frontier()
+        for each in sealed:
+            tile.append(each.leaf)
+        node = (tiles.HEIGHT, self._tree.size // tiles.WIDTH - 1)
+        if tiles.nodes(self._connection, [node])[node] != tile.root:
+            detail = "the hashes of these events were altered"
+            self._note(Finding(sealed[0].position, sealed[-1].position, ALTERED, detail))
+
+    def _records(self, after: int, until: int) -> Iterator[StoredRecord]:
+        while records := self._source.events(after, 2 * tiles.WIDTH, until):
+            yield from records
+            after = records[-1].position
+
+    def _anchors(self) -> Iterator[Anchor]:
+        size = 0
+        while notes := checkpoints.behind(self._connection, size):
+            for note in notes:
+                yield from self._anchor(note, outside=False)
+            size = self._size_of(notes[-1], size)
+        for note in self._outside:
+            yield from self._anchor(note, outside=True)
+
+    def _anchor(self, note: str, *, outside: bool) -> Iterator[Anchor]:
+        try:
+            yield Anchor(Checkpoint.parse(self._open(note)), outside)
+        except BadNote as bad:
+            kind = ROLLED_BACK if outside else FORGED
+            self._note(Finding(0, 0, kind, f"a checkpoint: {bad}"))
+
+    def _size_of(self, note: str, size: int) -> int:
+        row = self._connection.execute(
+            "SELECT size FROM checkpoints WHERE note = %s AND size > %s", (note, size)
+        ).fetchone()
+        return int(row[0]) if row else 1 << 62
+
+    def _note(self, finding: Finding) -> None:
+        self.exact = False
+        self._comparison.note(finding)
+
+
+def _found(record: StoredRecord) -> Found:
+    content = Content(record.stream, record.version, record.topic, record.state)
+    return Found(record.position, content)
+
+
+def _explained(parted: Finding, told: Iterable[Finding]) -> bool:
+    """Whether something more exact was told of the same place."""
+    return parted.kind == ALTERED and any(
+        parted.position <= each.position and each.until <= parted.until and each.kind == ALTERED
+        for each in told
+        if each.detail.startswith("the hashes")
+    )

@@ -1,0 +1,182 @@
+"""The compacted topic of each member's current state, without personal data; erased ones leave it.
+
+One leader follows the store and puts, for each member that something happened to, the state that
+its stream has by then. What was put is recorded afterwards: a crash repeats states, and changes
+nothing, for a state replaces the one before.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import Any, Protocol
+
+import structlog
+from psycopg import Connection
+
+from domain.member_mfa import MemberMFA
+from domain.refusals import Unavailable
+from domain.times import rfc3339
+from workers.loops import keep_going, leads
+from workers.ports import Connect, Followed, LogWriter, Outgoing, RelayedLog, Source, StoredRecord
+from workers.schemas import DIALECT
+
+SUFFIX = ".members"
+"""What the topic's name adds to that of the events."""
+TYPE = "twinlock.member_state.v1"
+MODEL = "member-states-v1"
+WINDOW = 500
+BEAT = 0.25
+LOAD = "SELECT position, next_offset FROM progress WHERE model = %s AND log = %s"
+SAVE = """
+INSERT INTO progress (model, log, partition, position, next_offset) VALUES (%s, %s, 0, %s, %s)
+ON CONFLICT (model, log, partition) DO UPDATE SET
+    position = excluded.position, next_offset = excluded.next_offset
+"""
+TIME = {"type": ["string", "null"], "format": "date-time"}
+TEXT = {"type": ["string", "null"]}
+COUNT = {"type": "integer", "minimum": 0}
+SCHEMA_OF_STATE: Mapping[str, Any] = {
+    "$schema": DIALECT,
+    "title": TYPE,
+    "description": "A member's state; of two the one with the higher version is newer.",
+    "type": "object",
+    "properties": {
+        "member_id": {"type": "string"},
+        "version": COUNT,
+        "time": {"type": "string", "format": "date-time"},
+        "status": {"enum": ["not_bound", "bound"]},
+        "bound_at": TIME,
+        "last_used_at": TIME,
+        "lock_until": TIME,
+        "recovery_codes_left": COUNT,
+        "open_ticket_id": TEXT,
+        "epoch": COUNT,
+        "workspaces": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "required": [
+        "member_id",
+        "version",
+        "time",
+        "status",
+        "bound_at",
+        "last_used_at",
+        "lock_until",
+        "recovery_codes_left",
+        "open_ticket_id",
+        "epoch",
+        "workspaces",
+    ],
+    "additionalProperties": False,
+}
+
+log = structlog.get_logger()
+Load = Callable[[str], MemberMFA]
+
+
+class StateWriter(LogWriter, Protocol):
+    """A writer that also knows how much was ever put."""
+
+    def total(self) -> int:
+        """The sum of the partitions' end offsets; raises LogUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The position up to which states were put, and how many records the topic has had."""
+
+    position: int
+    total: int
+
+
+class MemberStates:
+    """The worker; many may run, and one leads."""
+
+    def __init__(self, store: Followed, connect: Connect, topic: RelayedLog, load: Load) -> None:
+        self._store = store
+        self._connect = connect
+        self._topic = topic
+        self._load = load
+
+    def run(self, stop: Event) -> None:
+        """Put states until `stop` is set."""
+        keep_going("member states", lambda: self.session(stop), stop)
+
+    def session(self, stop: Event) -> None:
+        """Lead if nobody else does, until something is lost or `stop` is set."""
+        with self._connect() as connection:
+            while not leads(connection, f"members {self._topic.name}"):
+                if stop.wait(BEAT * 4):
+                    return
+            writer: Any = self._topic.writer()
+            with closing(writer), closing(self._store.follow()) as source:
+                done = self._resume(connection, writer.total())
+                while not stop.is_set():
+                    done = self._beat(connection, writer, source, done)
+
+    def _beat(
+        self, connection: Connection[Any], writer: StateWriter, source: Source, done: Done
+    ) -> Done:
+        head = source.head()
+        records = source.events(done.position, WINDOW)
+        if records:
+            states = self._states(records)
+            writer.put(states)
+            return self._save(connection, Done(records[-1].position, done.total + len(states)))
+        if head > done.position:
+            return self._save(connection, Done(head, done.total))
+        source.wait(BEAT)
+        connection.execute("SELECT")
+        return done
+
+    def _states(self, records: Iterable[StoredRecord]) -> Sequence[Outgoing]:
+        names = (record.stream.partition("/") for record in records)
+        ids = dict.fromkeys(id_ for kind, _, id_ in names if kind == "member")
+        return [found for found in map(self._state, ids) if found is not None]
+
+    def _state(self, member_id: str) -> Outgoing | None:
+        try:
+            member = self._load(member_id)
+        except Unavailable:
+            log.error("member_state.unreadable", member_id=member_id)
+            return None
+        value = None if member.erased else state(member)
+        return Outgoing(f"member/{member_id}", value, {"type": TYPE})
+
+    def _resume(self, connection: Connection[Any], total: int) -> Done:
+        """Where to go on; a topic that holds less than was put is a new one."""
+        row = connection.execute(LOAD, (MODEL, self._topic.name)).fetchone()
+        position, put = row or (0, 0)
+        if total < put:
+            log.warning("member_states.topic_is_new", topic=self._topic.name)
+            position = 0
+        return Done(position, total)
+
+    def _save(self, connection: Connection[Any], done: Done) -> Done:
+        connection.execute(SAVE, (MODEL, self._topic.name, done.position, done.total))
+        return done
+
+
+def state(member: MemberMFA) -> bytes:
+    """The state as it leaves: compact JSON."""
+    told = {
+        "member_id": member.id,
+        "version": member.version,
+        "time": _written(member.updated_at),
+        "status": "bound" if member.bound else "not_bound",
+        "bound_at": _written(member.bound_at),
+        "last_used_at": _written(member.last_used_at),
+        "lock_until": _written(member.lock),
+        "recovery_codes_left": member.recovery_codes_left,
+        "open_ticket_id": member.open_ticket,
+        "epoch": member.epoch,
+        "workspaces": dict(member.roles),
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _written(at: datetime | None) -> str | None:
+    return rfc3339(at, "microseconds")

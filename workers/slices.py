@@ -1,0 +1,135 @@
+"""A slice of the history: events between two positions or times, of some types, about somebody."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from domain.facts import FACTS
+from domain.refusals import Malformed
+from workers import history
+from workers.history import Stored
+
+TICKETS_OF = """
+SELECT convert_from(state, 'UTF8')::jsonb #>> '{data,ticket_id}' FROM stored_events
+WHERE originator_id = %s AND topic LIKE 'mfa.ticket_opened.v%%'
+"""
+STEP = 1000
+
+
+class Unreadable(Exception):
+    """An event of the store that is no JSON; the message names its position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Which events; bounds are inclusive, None and empty ask for all.
+
+    Types are wire names, with or without a version. A member's events are those of its stream, of
+    its tickets, and those that name it.
+    """
+
+    first: int = 1
+    last: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    types: frozenset[str] = frozenset()
+    member_id: str | None = None
+    workspace_id: str | None = None
+
+    def check(self) -> None:
+        """Raise Malformed for bounds that hold nothing and for types that nobody knows."""
+        if self.last is not None and self.first > self.last:
+            raise Malformed("The first position lies behind the last.")
+        if self.since and self.until and self.since > self.until:
+            raise Malformed("The first time lies behind the last.")
+        for name in sorted(self.types - known_types()):
+            raise Malformed(f"{name} is no event type; docs/events.md lists them.")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The positions that a slice goes through: behind `after` up to `until`."""
+
+    after: int
+    until: int
+
+
+def known_types() -> frozenset[str]:
+    """Wire names, with and without versions."""
+    return frozenset(FACTS) | {fact.wire_name for fact in FACTS.values()}
+
+
+def span(connection: Connection[Any], wanted: Slice) -> Span:
+    """Where to read; raises Malformed for positions beyond the end."""
+    wanted.check()
+    head = history.head(connection)
+    for position in (wanted.first if wanted.first > 1 else 0, wanted.last or 0):
+        if position > head:
+            raise Malformed(f"Position {position} lies beyond the end, which is {head}.")
+    return Span(wanted.first - 1, wanted.last or head)
+
+
+def read(
+    connection: Connection[Any], wanted: Slice, where: Span, passed: Callable[[int], None]
+) -> Iterator[Stored]:
+    """The events of the slice in order; `passed` is told of every thousandth position."""
+    suits = _filter(connection, wanted)
+    for number, one in enumerate(history.by_position(connection, where.after, where.until), 1):
+        if suits(one):
+            yield one
+        if number % STEP == 0:
+            passed(one.position)
+    passed(where.until)
+
+
+def state_of(one: Stored) -> dict[str, Any]:
+    """What is stored of an event; raises Unreadable."""
+    try:
+        state: dict[str, Any] = json.loads(one.state)
+        datetime.fromisoformat(state["time"])
+        return state
+    except (ValueError, KeyError, TypeError):
+        raise Unreadable(f"the event at position {one.position} cannot be read") from None
+
+
+def _filter(connection: Connection[Any], wanted: Slice) -> Callable[[Stored], bool]:
+    streams = _streams(connection, wanted.member_id) if wanted.member_id else frozenset()
+
+    def suits(one: Stored) -> bool:
+        if wanted.types and not wanted.types & {one.topic, one.topic.rpartition(".v")[0]}:
+            return False
+        state = state_of(one)
+        return (
+            _in_time(wanted, state)
+            and (wanted.member_id is None or _about(wanted.member_id, streams, one, state))
+            and (wanted.workspace_id is None or _within(wanted.workspace_id, state))
+        )
+
+    return suits
+
+
+def _in_time(wanted: Slice, state: dict[str, Any]) -> bool:
+    if wanted.since is None and wanted.until is None:
+        return True
+    at = datetime.fromisoformat(state["time"])
+    since, until = wanted.since or at, wanted.until or at
+    return since <= at <= until
+
+
+def _about(member_id: str, streams: frozenset[str], one: Stored, state: dict[str, Any]) -> bool:
+    return one.stream in streams or state["data"].get("member_id") == member_id
+
+
+def _within(workspace_id: str, state: dict[str, Any]) -> bool:
+    own = state["subject"] == f"workspace/{workspace_id}"
+    return bool(own or state["workspace_id"] == workspace_id)
+
+
+def _streams(connection: Connection[Any], member_id: str) -> frozenset[str]:
+    stream = f"member/{member_id}"
+    tickets = connection.execute(TICKETS_OF.encode(), (stream,))
+    return frozenset({stream, *(f"ticket/{row[0]}" for row in tickets)})
