@@ -33,7 +33,7 @@ def begin(after: int) -> int:
 
 def holds(visit: Visit) -> bool:
     """Whether the credential that the stream was opened with still stands."""
-    caller, desk = visit.caller, visit.backend.sit(visit.backend.desk)
+    caller, desk = visit.caller, visit.backend.sit(visit.desk)
     if caller.token_id is not None:
         return desk.credentials.by_subject("api", caller.token_id) is not None
     holder = caller.holder

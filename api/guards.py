@@ -57,7 +57,7 @@ def in_workspace(*allowed: str, closed: bool = False) -> Guard:
 def host_of_member(visit: Visit, path: Arguments) -> Visit:
     """A host, on a member that the workspace has."""
     workspace = _workspace(visit, path["workspace_id"])
-    member = visit.backend.desk.store.load(MemberMFA, _id(path["member_id"]))
+    member = visit.desk.store.load(MemberMFA, _id(path["member_id"]))
     if workspace.id not in member.roles:
         raise no_such_thing()
     _require_role(visit, ("host",))
@@ -160,7 +160,7 @@ def _workspace(visit: Visit, workspace_id: str) -> Workspace:
     caller = visit.known()
     if not caller.sees_workspace(_id(workspace_id)):
         raise no_such_thing()
-    workspace = visit.backend.desk.store.load(Workspace, workspace_id)
+    workspace = visit.desk.store.load(Workspace, workspace_id)
     if not workspace.created:
         raise no_such_thing()
     return workspace
@@ -173,7 +173,7 @@ def _member(visit: Visit, member_id: str) -> MemberMFA:
         known = caller.login or caller.holder
         assert known is not None
         return known.member
-    member = visit.backend.desk.store.load(MemberMFA, member_id)
+    member = visit.desk.store.load(MemberMFA, member_id)
     if not caller.sees_member(member):
         raise no_such_thing()
     return member
@@ -181,7 +181,7 @@ def _member(visit: Visit, member_id: str) -> MemberMFA:
 
 def _login(visit: Visit, login_id: str) -> Visit:
     """The login as its streams see it now, where it is any of the caller's business."""
-    caller, desk = visit.known(), visit.backend.desk
+    caller, desk = visit.known(), visit.desk
     if caller.login is not None and caller.login.id == login_id:
         workspace_id = caller.login.workspace.id
         return visit.by(caller.actor, login=caller.credential, workspace_id=workspace_id)
@@ -200,7 +200,7 @@ def _login(visit: Visit, login_id: str) -> Visit:
 
 
 def _ticket(visit: Visit, ticket_id: str) -> Visit:
-    caller, store = visit.known(), visit.backend.desk.store
+    caller, store = visit.known(), visit.desk.store
     ticket = store.load(UnbindTicket, _id(ticket_id))
     if not ticket.status:
         raise no_such_thing()
@@ -216,7 +216,7 @@ def _belongs(visit: Visit, ticket: UnbindTicket, workspace_id: str) -> bool:
     """Whether the ticket is a workspace's: filed there, or by a member of it without a login."""
     if ticket.workspace_id is not None:
         return ticket.workspace_id == workspace_id
-    return workspace_id in visit.backend.desk.store.load(MemberMFA, ticket.member_id).roles
+    return workspace_id in visit.desk.store.load(MemberMFA, ticket.member_id).roles
 
 
 ALL_OVER = ("host", "owner", "support", "auditor", "analyst")

@@ -72,7 +72,7 @@ def open_login(visit: Visit, body: LoginBody) -> Answer:
 def get_login(visit: Visit, path: LoginPath, query: Query) -> Answer:
     """The login's state, computed anew."""
     assert visit.login is not None
-    live = live_login(visit.backend.desk, visit.context, visit.login)
+    live = live_login(visit.desk, visit.context, visit.login)
     what = due(live.member, live.workspace, visit.at)
     shown = answers.Login(
         login_id=live.id,
@@ -107,7 +107,7 @@ def enter_code(visit: Visit, path: LoginPath, body: ProofBody) -> Answer:
 )
 def exchange_login(visit: Visit, body: ExchangeBody) -> Answer:
     """Swap the one-time code of the return address for the pass; once, within a minute."""
-    known = visit.backend.desk.credentials.find("exchange", body.code)
+    known = visit.desk.credentials.find("exchange", body.code)
     if known is None or not visit.caller.sees_workspace(known.claims["workspace_id"]):
         raise CodeRejected("The code was not accepted.")
     done = visit.run(ExchangeLogin(code=body.code))

@@ -37,8 +37,7 @@ class Metrics:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note one answer."""
-        known = method if route != "none" else "other"
-        counter, histogram = self._children(known, route, status)
+        counter, histogram = self._children(method, route, status)
         counter.inc()
         histogram.observe(seconds)
 

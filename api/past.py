@@ -74,7 +74,7 @@ def coverage(
 ) -> CoverageThen:
     """The coverage that was; waits until the audit trail knows who was ever a member."""
     cut = _cut(visit, place)
-    reading.wait(visit.backend, audit_trail.KEY, cut.position)
+    reading.wait(visit, audit_trail.KEY, cut.position)
     with visit.backend.reads.connection() as connection:
         then = as_of.coverage(connection, cut, workspace_id)
     after = paging.after_text()
@@ -96,7 +96,7 @@ def _cut(visit: Visit, place: int | datetime) -> Cut:
         if isinstance(place, datetime):
             return as_of.at_time(connection, place, visit.at)
         as_of.refuse_beyond(connection, place)
-    reading.wait(visit.backend, reading.STORE, place)
+    reading.wait(visit, reading.STORE, place)
     with visit.backend.reads.connection() as connection:
         return as_of.at_position(connection, place)
 

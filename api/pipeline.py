@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -26,7 +27,7 @@ from api.problems import problem
 from api.reading import wait
 from api.refusals import Internal, MethodNotAllowed, TooLarge, UnsupportedMediaType
 from api.repeats import Repeat
-from api.strict_json import current
+from api.strict_json import StrictRequest, current
 from api.visits import Visit
 from domain.refusals import Malformed, NotFound, Refusal, TooMany, Unavailable
 
@@ -64,21 +65,23 @@ class Pipeline:
     def arrive(self) -> Response | None:
         """Identify the request and its caller, and let it in or refuse."""
         g.started = time.perf_counter()
-        g.request_id = _request_id(request.headers.get("X-Request-Id"))
+        here = current()
+        g.request_id = request_id = _request_id(here.headers.get("X-Request-Id"))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        call = self.calls.get(request.endpoint or "")
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        call = self.calls.get(here.endpoint or "")
         if call is None:
             return None
-        backend = replace(self._backend, desk=self._backend.sit(self._backend.desk))
-        visit = Visit(backend=backend, at=backend.clock(), request_id=g.request_id)
-        return self._let_in(visit, call)
+        backend = self._backend
+        desk = backend.sit(backend.desk)
+        visit = Visit(backend=backend, desk=desk, at=backend.clock(), request_id=request_id)
+        return self._let_in(visit, call, here)
 
     def answer(self, call: Call, arguments: Mapping[str, Any]) -> Response:
         """Wait where the query says so, then ask the handler."""
         visit: Visit = g.visit
         if "query" in arguments and call.reads:
-            wait(visit.backend, call.reads, arguments["query"].at_least)
+            wait(visit, call.reads, arguments["query"].at_least)
         if repeat := g.get("repeat"):
             repeat.evaluated = True
         if call.method in CHANGES and not call.has_body:
@@ -144,9 +147,9 @@ class Pipeline:
         self._note(response)
         return response
 
-    def _let_in(self, visit: Visit, call: Call) -> Response | None:
-        token = bearer_of(request.headers.get("Authorization")) if call.expects else None
-        desk = visit.backend.desk
+    def _let_in(self, visit: Visit, call: Call, here: StrictRequest) -> Response | None:
+        token = bearer_of(here.headers.get("Authorization")) if call.expects else None
+        desk = visit.desk
         found = genuine(desk, token, visit.at, call.expects or "") if token else None
         try:
             outcome = self._begin(call, token)
@@ -157,11 +160,11 @@ class Pipeline:
             return repeats.replayed(outcome)
         caller = caller_of(desk, visit.context, token, found) if token else NOBODY
         visit = replace(visit, caller=caller, once=self._mark())
-        g.visit = call.guard(visit, request.view_args or {})
+        g.visit = call.guard(visit, here.view_args or {})
         if refusal is not None:
             raise refusal
         if call.judged is None:
-            _refuse_odd_query(call)
+            _refuse_odd_query(call, here.args)
         return None
 
     def _begin(self, call: Call, token: str | None) -> Outcome | None:
@@ -209,14 +212,11 @@ class Pipeline:
 
     def _note(self, response: Response) -> None:
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
-        route = request.url_rule.rule if request.url_rule else "none"
-        self.metrics.count(request.method, route, response.status_code, seconds)
+        here, status = current(), response.status_code
+        method, rule = (here.method, here.url_rule.rule) if here.url_rule else ("other", "none")
+        self.metrics.count(method, rule, status, seconds)
         self._log.info(
-            "answered",
-            method=request.method if request.url_rule else "other",
-            route=route,
-            status=response.status_code,
-            ms=round(seconds * 1000, 2),
+            "answered", method=method, route=rule, status=status, ms=round(seconds * 1000, 2)
         )
 
 
@@ -253,11 +253,13 @@ def _refuse_body() -> None:
         raise Malformed("There is a field that is not known.")
 
 
-def _refuse_odd_query(call: Call) -> None:
+def _refuse_odd_query(call: Call, args: MultiDict[str, str]) -> None:
     """A parameter that is not known, or stands twice, is a mistake or worse."""
+    if not args:
+        return
     fields = call.query.model_fields if call.query else {}
     known = {field.alias or name for name, field in fields.items()}
-    for name, values in request.args.lists():
+    for name, values in args.lists():
         if name not in known:
             raise Malformed("The query holds an unknown parameter.")
         if len(values) > 1:

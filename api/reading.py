@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from api.backend import Backend
 from api.cursors import Cursors, forged
 from api.shapes import PageQuery
+from api.visits import Visit
 from domain.member_mfa import MemberMFA
 from domain.refusals import NotYetVisible
 from domain.workspace import Workspace
@@ -21,15 +22,15 @@ STORE = "store"
 T = TypeVar("T")
 
 
-def wait(backend: Backend, model: str, at_least: int) -> None:
+def wait(visit: Visit, model: str, at_least: int) -> None:
     """Wait until the position is visible, two seconds at most; raises NotYetVisible."""
     if at_least <= 0:
         return
     if model != STORE:
-        progress.wait_visible(backend.reads, model, at_least, PATIENCE)
+        progress.wait_visible(visit.backend.reads, model, at_least, PATIENCE)
         return
     deadline = time.monotonic() + PATIENCE
-    while backend.desk.store.head() < at_least:
+    while visit.desk.store.head() < at_least:
         if time.monotonic() >= deadline:
             raise NotYetVisible("Not applied yet: ask again.", retry_after=1)
         time.sleep(PAUSE)

@@ -105,7 +105,7 @@ def reject_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
 def list_agents(visit: Visit, query: PageQuery) -> Answer:
     """The member ids to which tickets can be forwarded."""
     paging = reading.paging(visit.backend, query, "agents")
-    everybody = sorted(token_agents(visit.backend.desk) | _staff(visit))
+    everybody = sorted(token_agents(visit.desk) | _staff(visit))
     after = paging.after_text()
     found = [agent for agent in everybody if agent > after][: paging.wanted]
     page, cursor = paging.cut(found, lambda agent: agent)
@@ -124,12 +124,12 @@ def _is_mine(visit: Visit, row: tickets.Row) -> bool:
         return True
     if ticket.workspace_id is not None:
         return False
-    return scope in visit.backend.desk.store.load(MemberMFA, ticket.member_id).roles
+    return scope in visit.desk.store.load(MemberMFA, ticket.member_id).roles
 
 
 def _staff(visit: Visit) -> frozenset[str]:
     """Members of the staff workspace with the role support."""
-    staff, after, found = visit.backend.desk.rules.staff_workspace, "", set[str]()
+    staff, after, found = visit.desk.rules.staff_workspace, "", set[str]()
     while staff is not None:
         with visit.backend.reads.connection() as connection:
             page = coverage.items(connection, staff, visit.at, after=after, limit=500)

@@ -86,13 +86,13 @@ def cancel_ticket(visit: Visit, path: TicketPath) -> Answer:
 
 def ticket_after(visit: Visit, ticket_id: str, position: int) -> Answer:
     """The ticket as the command left it."""
-    ticket = visit.backend.desk.store.load(UnbindTicket, ticket_id)
+    ticket = visit.desk.store.load(UnbindTicket, ticket_id)
     return Answer(body=ticket_shown(visit, ticket), position=position)
 
 
 def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
     """What this caller sees of the ticket; its text comes out of the vault."""
-    vault = visit.backend.desk.vault
+    vault = visit.desk.vault
     text = text_of(vault, ticket.member_id, ticket.id)
     decided = ticket.decided_at is not None
     to_agent = visit.caller.role == "support" and visit.caller.member_id != ticket.member_id

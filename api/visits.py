@@ -8,7 +8,7 @@ from typing import Any
 from api.backend import Backend
 from api.callers import ANYBODY, NOBODY, Caller, unauthenticated
 from commands import dispatch
-from commands.ports import Context, Credential, Write
+from commands.ports import Context, Credential, Desk, Write
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.unbind_ticket import UnbindTicket
@@ -17,9 +17,13 @@ from domain.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A call that its guard let in: by whom, on what, and with what to answer it."""
+    """A call that its guard let in: by whom, on what, and with what to answer it.
+
+    `desk` is this visit's own, which reads no stream twice.
+    """
 
     backend: Backend
+    desk: Desk
     at: datetime
     request_id: str
     caller: Caller = NOBODY
@@ -45,7 +49,7 @@ class Visit:
 
     def run(self, command: Any) -> Any:
         """Run the command in this visit's name; raises its refusals."""
-        return dispatch.run(command, self.context, self.backend.desk)
+        return dispatch.run(command, self.context, self.desk)
 
     def by(self, actor: Actor, **known: Any) -> "Visit":
         """The same, let in as `actor`, with what the guard has loaded."""

@@ -199,5 +199,5 @@ def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Ans
 
 
 def _name(visit: Visit, member_id: str) -> str | None:
-    contact = contact_of(visit.backend.desk.vault, member_id)
+    contact = contact_of(visit.desk.vault, member_id)
     return contact.name if contact else None

@@ -57,6 +57,7 @@ def measure(members: int = MEMBERS) -> Findings:
         events = members * people.BEGUN
         speed = [_relay(here, events), *(_projector(here, model, events) for model in MODELS)]
         speed += [_rebuild(here, model, events) for model in MODELS]
+        people.settle(here.twinlock)
         late = _lateness(here)
     how = HOW.format(appends=APPENDS, events=events, members=members, window=WINDOW)
     plots = [

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from commands.ports import Vault
 from domain.addresses import normal_address
 
-CONTACT, PREVIOUS = "contact", "contact/previous"
+CONTACT = "contact"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -26,6 +26,14 @@ class Contact:
         """The address with all but its first letter and domain hidden."""
         local, _, host = self.email.rpartition("@")
         return f"{local[:1]}***@{host}"
+
+
+def previous(version: int | str) -> str:
+    """The item that keeps who was written to before a change of address, until that is told.
+
+    `version` is the change's place in the member's stream: each change has an item of its own.
+    """
+    return f"contact/before/{version}"
 
 
 def contact_of(vault: Vault, member_id: str) -> Contact | None:

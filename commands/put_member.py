@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from commands.contact import CONTACT, PREVIOUS, Contact, contact_of, same_address
+from commands.contact import CONTACT, Contact, contact_of, previous, same_address
 from commands.ports import Context, Desk, Write
 from domain import membership
+from domain.member_facts import ContactChanged
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, NotFound
 from domain.workspace import Workspace
@@ -57,8 +58,9 @@ def handle(command: PutMember, context: Context, desk: Desk) -> MemberPut:
             desk.vault.seal(owner, CONTACT, contact.sealed()),
             desk.vault.claim_address(member.id, command.email),
         ]
-        if before and moved:
-            also.append(desk.vault.seal(owner, PREVIOUS, before.sealed()))
+        if before and ContactChanged() in facts:
+            change = member.version + 1 + facts.index(ContactChanged())
+            also.append(desk.vault.seal(owner, previous(change), before.sealed()))
     position = desk.store.append(context, (member, facts), also=also)
     return MemberPut(
         position=position, created=command.workspace_id not in member.roles, locale=locale

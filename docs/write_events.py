@@ -22,6 +22,10 @@ shape: another shape is another version. How to read them: [consume.md](consume.
 |---|---|---|
 """
 TABLE = """
+A stored event that cannot be read leaves as `twinlock.unreadable.v1`, without what nobody can say
+of it: `time`, `actorkind`, `actorid`, `requestid`, `workspaceid`. Its `subject` is the stream that
+it lies on, and `data.type` what it was stored as.
+
 ## The types
 
 | type | key of its records | subject | fields of `data` | what it says |

@@ -1,6 +1,5 @@
 """As of: what a member, a policy or a workspace's coverage was, from a replay cut there."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from psycopg import Connection
 
-from domain import member_mfa, workspace
+from domain import member_mfa, stored, workspace
 from domain.member_mfa import EPOCH, MemberMFA
 from domain.refusals import Malformed, Unavailable
 from domain.workspace import PolicyEnforced, PolicyLifted, Workspace
@@ -40,6 +39,8 @@ WHERE workspace_id = %s AND type = 'workspace.member_added' AND member_id IS NOT
 """  # noqa: S608 - a constant
 
 A = TypeVar("A", bound=Aggregate)
+StoredRow = tuple[int, str, int, str, bytes]
+"""Position, stream, version, topic and state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,16 @@ def coverage(connection: Connection[Any], cut: Cut, workspace_id: str) -> Covera
 
 
 def _event_before(connection: Connection[Any], position: int) -> tuple[int, datetime]:
-    """The last event up to a position; none is position 0 at the beginning of time."""
-    row = connection.execute(BEFORE, (position,)).fetchone()
-    return (row[0], _time(row[1])) if row else (0, EPOCH)
+    """The last event up to a position; none is position 0 at the beginning of time.
+
+    One that cannot be read has no time, and concerns its own stream only.
+    """
+    while row := connection.execute(BEFORE, (position,)).fetchone():
+        at = _time(row[1])
+        if at is not None:
+            return row[0], at
+        position = row[0] - 1
+    return 0, EPOCH
 
 
 def _last_position(connection: Connection[Any], time: datetime, head: int) -> int:
@@ -164,14 +172,18 @@ def _last_position(connection: Connection[Any], time: datetime, head: int) -> in
 def _further(connection: Connection[Any], found: int, time: datetime) -> int:
     while True:
         rows = connection.execute(AFTER, (found,)).fetchall()
-        later = [position for position, state in rows if _time(state) <= time]
+        told = ((position, _time(state)) for position, state in rows)
+        later = [position for position, at in told if at is not None and at <= time]
         if not later:
             return found
         found = later[-1]
 
 
-def _time(state: bytes) -> datetime:
-    return datetime.fromisoformat(json.loads(state)["time"]).astimezone(UTC)
+def _time(state: bytes) -> datetime | None:
+    try:
+        return datetime.fromisoformat(stored.read(state)["time"]).astimezone(UTC)
+    except stored.Unreadable:
+        return None
 
 
 def _replay(
@@ -183,12 +195,24 @@ def _replay(
 ) -> Mapping[str, list[Step[A]]]:
     """The steps of each stream that has any before the cut, by its id."""
     rows = connection.execute(STREAMS, (list(streams),))
-    entries = (each for each in map(_entry, rows) if cut.holds(each))
-    told = groupby(entries, key=lambda each: each.stream.partition("/")[2])
+    told = groupby(_entries(rows, cut), key=lambda each: each.stream.partition("/")[2])
     return {id_: list(_steps(blank(id_), evolve, each)) for id_, each in told}
 
 
-def _entry(row: tuple[int, str, int, str, bytes]) -> Entry:
+def _entries(rows: Iterable[StoredRow], cut: Cut) -> Iterator[Entry]:
+    """The events before the cut; what cannot be read is asked for only where it lies there."""
+    for row in rows:
+        try:
+            one = _entry(row)
+        except Unavailable:
+            if row[0] <= cut.position:
+                raise
+        else:
+            if cut.holds(one):
+                yield one
+
+
+def _entry(row: StoredRow) -> Entry:
     position, stream, version, topic, state = row
     try:
         return entry(
@@ -196,7 +220,7 @@ def _entry(row: tuple[int, str, int, str, bytes]) -> Entry:
             stream=stream,
             version=version,
             topic=topic,
-            state=json.loads(state),
+            state=stored.read(state),
         )
     except (UnknownType, ValueError, KeyError, TypeError) as error:
         detail = f"The event at position {position} cannot be read."

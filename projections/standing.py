@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from psycopg import Connection, Cursor
@@ -183,10 +184,16 @@ def see(connection: Connection[Any], workspace_id: str, member_id: str) -> Seen:
     member, place, position, behind = row
     return Seen(
         MEMBERS.read(member) if member else MemberMFA(member_id),
-        WORKSPACES.read(place) if place else Workspace(workspace_id),
+        _place(place) if place else Workspace(workspace_id),
         position,
         behind,
     )
+
+
+@lru_cache(256)
+def _place(state: str) -> Workspace:
+    """Read once: the members of a workspace ask with the same."""
+    return WORKSPACES.read(state)
 
 
 def member(connection: Connection[Any], member_id: str) -> MemberMFA | None:

@@ -1,6 +1,7 @@
 """`twinlock audit`: exports of the history, and the proof that nobody altered it."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from domain import stored
 from domain.notes import BadNote, Key, split_notes
 from domain.tampering import Finding
 from projections.audit_summary import given
@@ -21,8 +23,9 @@ from workers import checkpoints
 from workers.audit_export import NotInTheHistory
 from workers.audit_verify import Report, verify_export
 from workers.export_lines import Foreign, read
-from workers.history_check import HistoryCheck
+from workers.history_check import HistoryCheck, Stored
 from workers.notary import hash_new
+from workers.ports import StoredRecord
 from workers.tiles import MissingNodes
 
 SHOWN = 50
@@ -129,7 +132,8 @@ def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
             outside = [*known(twinlock, notes), *kept_outside(twinlock)]
         except BadNote as bad:
             fail(f"--checkpoint: {bad}", WRONG)
-        one = HistoryCheck(connection, twinlock.store, twinlock.notary.open, outside)
+        source = _Looking(twinlock.store)
+        one = HistoryCheck(connection, source, twinlock.notary.open, outside)
         for done in one.steps():
             tell("", done, one.edge.size)
         checkpoints.remember(connection, one.findings[:1000])
@@ -137,7 +141,8 @@ def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(each) for each in one.findings], indent=2))
     else:
         what = f"{one.edge.size:,} events up to position {one.edge.position:,}"
-        typer.echo("\n".join([*_lines(one.findings), _verdict(one.findings, what)]))
+        lines = [*_lines(one.findings), *_unreadable(source.unreadable)]
+        typer.echo("\n".join([*lines, _verdict(one.findings, what)]))
     raise typer.Exit(_code(one.findings, ()))
 
 
@@ -157,6 +162,20 @@ def checkpoint_() -> None:
     if note is None:
         fail("nothing has been signed yet", REFUSED)
     typer.echo(note, nl=False)
+
+
+class _Looking:
+    """The store, and which of the events that it was asked for cannot be read."""
+
+    def __init__(self, source: Stored) -> None:
+        self._source = source
+        self.unreadable: list[int] = []
+
+    def events(self, after: int, limit: int, until: int | None = None) -> Sequence[StoredRecord]:
+        """As the store answers."""
+        records = self._source.events(after, limit, until)
+        self.unreadable += [r.position for r in records if not stored.readable(r.state)]
+        return records
 
 
 def _keys(path: Path | None) -> list[Key]:
@@ -202,6 +221,7 @@ def _said(report: Report) -> dict[str, Any]:
         "keys_given": report.trusted,
         "findings": [asdict(each) for each in report.findings],
         "unchecked": report.unchecked,
+        "unreadable": report.unreadable,
     }
 
 
@@ -218,6 +238,7 @@ def _shown(report: Report) -> str:
         hint = "" if report.trusted else "; out of the file itself: compare it with yours"
         lines += [f"key: {key.name}+{key.hash.hex()}{hint}" for key in report.keys]
     lines += _lines(report.findings)
+    lines += _unreadable(report.unreadable)
     lines += [f"not compared: {what}" for what in report.unchecked]
     return "\n".join([*lines, _verdict(report.findings, f"{report.events:,} events")])
 
@@ -225,6 +246,13 @@ def _shown(report: Report) -> str:
 def _lines(findings: list[Finding]) -> list[str]:
     more = len(findings) - SHOWN
     return [*map(str, findings[:SHOWN]), *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def _unreadable(positions: list[int]) -> list[str]:
+    """Such an event is what it was when it was signed, or it stands among the findings, too."""
+    named = [f"unreadable: position {position}" for position in positions[:SHOWN]]
+    more = len(positions) - SHOWN
+    return [*named, *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def _verdict(findings: list[Finding], what: str) -> str:

@@ -116,18 +116,16 @@ def _fill(file: IO[bytes], read: Iterable[Stored], shown: Callable[[Stored], str
 
 def _publish(twinlock: Twinlock, name: str, read: Iterator[Stored], wrap: Envelope) -> None:
     """Put the slice on another topic; what is there when it breaks off is said."""
-    writer, position = _writer(twinlock, name), 0
+    writer, there = _writer(twinlock, name), "nothing was put"
     try:
         while window := list(islice(read, WINDOW)):
             writer.put([_outgoing(wrap, one) for one in window])
-            position = window[-1].position
+            there = f"{name} has everything up to position {window[-1].position}"
+            there += "; go on behind it"
     except LogUnavailable as error:
-        there = "nothing was put"
-        if position:
-            there = f"{name} has everything up to position {position}; go on behind it"
         fail(f"{name}: {error}; {there}", BROKEN_OFF)
     except Unreadable as error:
-        fail(f"{error}; {name} has everything before it", REFUSED)
+        fail(f"{error}; {there}", REFUSED)
     finally:
         writer.close()
 

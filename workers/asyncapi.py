@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.facts import FACTS
-from workers.cloud_events import PREFIX
+from workers.cloud_events import PREFIX, UNREADABLE
 from workers.member_states import SCHEMA_OF_STATE, SUFFIX
 from workers.member_states import TYPE as STATE
-from workers.schemas import data_schema, event_schema, topics
+from workers.schemas import (
+    DATA_OF_UNREADABLE,
+    data_schema,
+    event_schema,
+    topics,
+    unreadable_schema,
+)
 
 CONTENT_TYPE = "application/cloudevents+json"
 DESCRIPTION = (
@@ -21,7 +27,11 @@ MEMBER_KEY = {"type": "string", "description": "member/M"}
 
 def document(topic: str, public_url: str) -> dict[str, Any]:
     """The document of an installation."""
-    messages = {name: _message(name, public_url) for name in topics()}
+    messages = {
+        name: _message(name, FACTS[name].__name__, event_schema(name), public_url)
+        for name in topics()
+    }
+    messages[UNREADABLE] = _message(UNREADABLE, "Unreadable", unreadable_schema(), public_url)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Twinlock events", "version": "1", "description": DESCRIPTION},
@@ -42,9 +52,10 @@ def document(topic: str, public_url: str) -> dict[str, Any]:
 
 def schemas(public_url: str) -> Mapping[str, Mapping[str, Any]]:
     """What `dataschema` leads to: the schema of each type's data, by its name with a version."""
-    found = {name: _identified(name, public_url, data_schema(name)) for name in topics()}
-    state = STATE.removeprefix(PREFIX)
-    return {**found, state: _identified(state, public_url, SCHEMA_OF_STATE)}
+    found: dict[str, Mapping[str, Any]] = {name: data_schema(name) for name in topics()}
+    found[UNREADABLE] = DATA_OF_UNREADABLE
+    found[STATE.removeprefix(PREFIX)] = SCHEMA_OF_STATE
+    return {name: _identified(name, public_url, schema) for name, schema in found.items()}
 
 
 def _identified(name: str, public_url: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,11 +79,10 @@ def _sends(channel: str, summary: str) -> dict[str, Any]:
     }
 
 
-def _message(name: str, public_url: str) -> dict[str, Any]:
-    schema = event_schema(name)
+def _message(name: str, title: str, schema: Mapping[str, Any], public_url: str) -> dict[str, Any]:
     return {
         "name": PREFIX + name,
-        "title": FACTS[name].__name__,
+        "title": title,
         "summary": schema["description"],
         "contentType": CONTENT_TYPE,
         "payload": {key: value for key, value in schema.items() if key != "$schema"},

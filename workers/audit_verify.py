@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 
+from domain import stored
 from domain.anchors import Anchor, Anchors
 from domain.notes import BadNote, Checkpoint, Key, Verify, open_note
 from domain.seals import CHUNK, Item, Leaf, Manifest, Seal
@@ -32,7 +33,11 @@ SEAL = "the seal"
 
 @dataclass(slots=True)
 class Report:
-    """What was found; `unchecked` says what could not be compared."""
+    """What was found; `unchecked` says what could not be compared.
+
+    `unreadable` are positions at which no event can be read, in what was signed all the same; at
+    most MANY are named.
+    """
 
     manifest: Manifest | None = None
     keys: Sequence[Key] = ()
@@ -41,6 +46,7 @@ class Report:
     checkpoints: int = 0
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
 
 
 def verify_export(
@@ -104,6 +110,7 @@ class Verification:
         self._ended = False
         self._findings: list[Finding] = []
         self._unchecked: list[str] = []
+        self._unreadable: list[int] = []
         self.events = 0
 
     def open_manifest(self, note: str) -> None:
@@ -129,6 +136,7 @@ class Verification:
                 self._open(line)
             case Found():
                 self.events += 1
+                self._look_into(line)
                 if len(self._found) < MANY:
                     self._found.append(line)
                 else:
@@ -162,7 +170,15 @@ class Verification:
             checkpoints=self._anchors.good,
             findings=findings,
             unchecked=self._unchecked,
+            unreadable=self._unreadable,
         )
+
+    def _look_into(self, found: Found) -> None:
+        """A history can be what was signed, and hold something that is no event."""
+        if found.position is None or found.content is None or len(self._unreadable) == MANY:
+            return
+        if not stored.readable(found.content.state):
+            self._unreadable.append(found.position)
 
     def _keep(self, note: Note) -> None:
         try:

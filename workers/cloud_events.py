@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain import stored
 from workers.ports import StoredRecord
 
 PREFIX = "twinlock."
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
+UNREADABLE = "unreadable.v1"
+"""The type that stands in the place of a stored event that cannot be read."""
 LOG_KEY = "log"
 """The purpose under which the mac's key is derived."""
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -31,8 +34,14 @@ class Envelope:
     key: bytes
 
     def wrap(self, record: StoredRecord) -> dict[str, Any]:
-        """The CloudEvent of a stored event: the fields listed here and no others."""
-        state = json.loads(record.state)
+        """The CloudEvent of a stored event: the fields listed here and no others.
+
+        One that cannot be read leaves as UNREADABLE, so that it stops nobody but its own stream.
+        """
+        try:
+            state = stored.read(record.state)
+        except stored.Unreadable:
+            return self._gap(record)
         event: dict[str, Any] = {
             "specversion": "1.0",
             "id": str(record.position),
@@ -49,6 +58,20 @@ class Envelope:
             "data": state["data"],
         }
         event = {name: value for name, value in event.items() if value is not None}
+        return {**event, "mac": self.mac(event)}
+
+    def _gap(self, record: StoredRecord) -> dict[str, Any]:
+        """What is known without reading it: its place, and what it was stored as."""
+        event = {
+            "specversion": "1.0",
+            "id": str(record.position),
+            "source": self.source,
+            "type": PREFIX + UNREADABLE,
+            "subject": record.stream,
+            "datacontenttype": "application/json",
+            "dataschema": f"{self.source}/v1/schemas/{UNREADABLE}",
+            "data": {"type": record.topic},
+        }
         return {**event, "mac": self.mac(event)}
 
     def mac(self, event: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Cursor
 
 from projections.journal import EVENTS, Entry, UnknownType, entry
-from workers.cloud_events import Envelope, Forged, state_of, topic_of
+from workers.cloud_events import UNREADABLE, Envelope, Forged, state_of, topic_of
 from workers.ports import Delivery, LogReader
 
 PLACES = f"""
@@ -73,9 +73,11 @@ def _place(
     if position not in places:
         return Parked(delivery, "not in the store")
     stream, version, topic = places[position]
-    home = (stream, reader.partition(stream), topic)
-    if home != (delivery.key, delivery.partition, topic_of(event)):
+    home, told = (stream, reader.partition(stream)), topic_of(event)
+    if home != (delivery.key, delivery.partition) or told not in (topic, UNREADABLE):
         return Parked(delivery, "misplaced")
+    if told == UNREADABLE:
+        return Parked(delivery, "unreadable in the store", position)
     try:
         made = entry(
             position=position, stream=stream, version=version, topic=topic, state=state_of(event)

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection, Cursor
 from psycopg.rows import class_row
 
+from commands.ports import Write
 from domain.member_facts import (
     ContactChanged,
     EmailCodeSent,
@@ -57,7 +58,7 @@ class Due:
     """A mail to send: its kind is the wire name of the event at `position`.
 
     `subject_id` is the member written to, or, for owners, the workspace; `detail` is what the
-    text needs to know (a purpose, a method, a ticket, a time).
+    text needs to know (a purpose, a method, a ticket, a time), or which change of address it is.
     """
 
     id: int
@@ -107,11 +108,16 @@ def take(connection: Connection[Any]) -> Due | None:
         return cursor.execute(TAKE, (LEASE,)).fetchone()
 
 
-def settle(connection: Connection[Any], due: Due, status: str) -> None:
-    """Finish a row: sent, expired, undeliverable or nobody."""
-    connection.execute(
-        "UPDATE mail_queue SET status = %s, changed_at = now() WHERE id = %s", (status, due.id)
-    )
+def settle(
+    connection: Connection[Any], due: Due, status: str, also: Sequence[Write] = ()
+) -> None:
+    """Finish a row: sent, expired, undeliverable or nobody; what it needed goes along with it."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE mail_queue SET status = %s, changed_at = now() WHERE id = %s", (status, due.id)
+        )
+        for write in also:
+            connection.execute(write.sql.encode(), write.params)
 
 
 def put_off(connection: Connection[Any], due: Due, chance: float) -> None:
@@ -149,12 +155,15 @@ def prune(connection: Connection[Any]) -> None:
 
 
 def _mails(entry: Entry) -> Iterator[dict[str, Any]]:
-    """The mails that a fact calls for; none for an event that is too old to be news."""
+    """The mails that a fact calls for; none for an event that is too old to be news.
+
+    A change of address is queued all the same: the mailer discards the address that was kept.
+    """
     event = entry.event
     expires_at = event.at + WORTH
     if isinstance(event.fact, EmailCodeSent):
         expires_at = event.fact.expires_at
-    if expires_at <= datetime.now(UTC):
+    if expires_at <= datetime.now(UTC) and not isinstance(event.fact, ContactChanged):
         return
     found = _told(entry)
     if found is not None:
@@ -181,7 +190,7 @@ def _told(entry: Entry) -> tuple[str, str] | None:
         case Locked(until=until):
             return TO_MEMBER, until.isoformat()
         case ContactChanged():
-            return TO_PREVIOUS, ""
+            return TO_PREVIOUS, str(entry.event.version)
         case TicketSubmitted():
             return TO_MEMBER, entry.subject.partition("/")[2]
         case TicketClosed(ticket_id=ticket_id, status=status):

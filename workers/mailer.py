@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 import structlog
 from psycopg import Connection
 
-from commands.contact import PREVIOUS, Contact, contact_of
-from commands.ports import Keys, Vault
+from commands.contact import Contact, contact_of, previous
+from commands.ports import Keys, Vault, Write
 from commands.ticket_text import reason_of
 from domain.onetime import BIND, cancel_token, email_code
 from projections import progress, standing
@@ -45,8 +45,14 @@ class Scribe:
         """Who is written to; None once the member is erased."""
         if due.recipient != TO_PREVIOUS:
             return contact_of(self.vault, due.subject_id)
-        sealed = self.vault.peek(f"member/{due.subject_id}", PREVIOUS)
+        sealed = self.vault.peek(f"member/{due.subject_id}", previous(due.detail))
         return Contact(**json.loads(sealed)) if sealed else None
+
+    def discards(self, due: Due) -> list[Write]:
+        """What was kept for this mail alone, and is of no use once it is settled."""
+        if due.recipient != TO_PREVIOUS:
+            return []
+        return [self.vault.discard(f"member/{due.subject_id}", previous(due.detail))]
 
     def letter(self, due: Due, contact: Contact) -> Letter:
         """The letter, in the language of its reader."""
@@ -131,7 +137,7 @@ class Mailer:
             mail_queue.put_off(connection, due, 0)
 
     def _settle(self, connection: Connection[Any], due: Due, status: str) -> None:
-        mail_queue.settle(connection, due, status)
+        mail_queue.settle(connection, due, status, self._scribe.discards(due))
         log.info("mail.settled", position=due.position, kind=due.kind, status=status)
 
 

@@ -6,6 +6,7 @@ nothing, for a state replaces the one before.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ TYPE = "twinlock.member_state.v1"
 MODEL = "member-states-v1"
 WINDOW = 500
 BEAT = 0.25
+GATHER = 0.05
+"""Seconds between a wake-up and a look: the relay goes first, and a burst is put as one state."""
 LOAD = "SELECT position, next_offset FROM progress WHERE model = %s AND log = %s"
 SAVE = """
 INSERT INTO progress (model, log, partition, position, next_offset) VALUES (%s, %s, 0, %s, %s)
@@ -128,7 +131,8 @@ class MemberStates:
             return self._save(connection, Done(records[-1].position, done.total + len(states)))
         if head > done.position:
             return self._save(connection, Done(head, done.total))
-        source.wait(BEAT)
+        if source.wait(BEAT):
+            time.sleep(GATHER)
         connection.execute("SELECT")
         return done
 

@@ -1,6 +1,6 @@
 """A projector: applies the log to one read model, each event exactly once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -18,8 +18,14 @@ from workers.parking import park
 from workers.ports import Connect, Delivery, Log, LogReader
 
 POLL = 0.5
+Apply = Callable[[Cursor[Any], Model, Sequence[Read]], list[Parked]]
+"""Applies records to a model, and answers those that have to be set aside."""
 
 log = structlog.get_logger()
+
+
+class Poisoned(Exception):
+    """An event of the batch cannot be applied."""
 
 
 class Superseded(Exception):
@@ -71,20 +77,36 @@ class Projector:
         marks: "_Marks",
         deliveries: Sequence[Delivery],
     ) -> None:
-        try:
-            with connection.transaction(), connection.cursor() as cursor:
-                moved = marks.require(cursor, {d.partition for d in deliveries})
-                judged = judge(cursor, reader, self._envelope, deliveries)
-                fresh = _advance(moved, judged)
-                parked = [j for j in judged if isinstance(j, Parked)]
-                parked += apply_each(cursor, self._model, fresh)
-                park(cursor, self._model.key, parked)
-                marks.write(cursor, moved)
-            marks.held.update(moved)
-        except Superseded:
-            log.info("projector.superseded", model=self._model.key)
-            for partition, offset in marks.resume(reader.assigned()).items():
-                reader.seek(partition, offset)
+        for apply in (apply_at_once, apply_each):
+            try:
+                marks.held |= self._transact(connection, reader, marks, deliveries, apply)
+                return
+            except Poisoned:
+                continue
+            except Superseded:
+                log.info("projector.superseded", model=self._model.key)
+                for partition, offset in marks.resume(reader.assigned()).items():
+                    reader.seek(partition, offset)
+                return
+
+    def _transact(
+        self,
+        connection: Connection[Any],
+        reader: LogReader,
+        marks: "_Marks",
+        deliveries: Sequence[Delivery],
+        apply: Apply,
+    ) -> dict[int, Mark]:
+        """Rows and progress, together or not at all; answers the new progress."""
+        with connection.transaction(), connection.cursor() as cursor:
+            judged = judge(cursor, reader, self._envelope, deliveries)
+            moved = marks.of({delivery.partition for delivery in deliveries})
+            fresh = _advance(moved, judged)
+            marks.write(cursor, moved)
+            parked = [j for j in judged if isinstance(j, Parked)]
+            parked += apply(cursor, self._model, fresh)
+            park(cursor, self._model.key, parked)
+        return moved
 
 
 def _advance(marks: dict[int, Mark], judged: Sequence[Read | Parked]) -> list[Read]:
@@ -103,18 +125,28 @@ def _advance(marks: dict[int, Mark], judged: Sequence[Read | Parked]) -> list[Re
     return fresh
 
 
+def apply_at_once(cursor: Cursor[Any], model: Model, reads: Sequence[Read]) -> list[Parked]:
+    """Apply all, and raise Poisoned where that fails: a savepoint would cost every batch."""
+    try:
+        if reads:
+            model.apply(cursor, [read.entry for read in reads])
+    except OperationalError:
+        raise
+    except Exception as error:  # whatever it is, one by one tells which event it was
+        raise Poisoned from error
+    return []
+
+
 def apply_each(cursor: Cursor[Any], model: Model, reads: Sequence[Read]) -> list[Parked]:
-    """Apply all at once; where that fails one by one, so that one bad event stops no other."""
-    if not reads or _attempt(cursor, model, [read.entry for read in reads]) is None:
-        return []
-    failed = ((read, _attempt(cursor, model, [read.entry])) for read in reads)
+    """Apply one by one, so that one bad event stops no other."""
+    failed = ((read, _attempt(cursor, model, read.entry)) for read in reads)
     return [Parked(r.delivery, reason, r.entry.position) for r, reason in failed if reason]
 
 
-def _attempt(cursor: Cursor[Any], model: Model, entries: Sequence[Entry]) -> str | None:
+def _attempt(cursor: Cursor[Any], model: Model, entry: Entry) -> str | None:
     try:
         with cursor.connection.transaction():
-            model.apply(cursor, entries)
+            model.apply(cursor, [entry])
     except OperationalError:
         raise
     except Exception as error:  # whatever an event breaks is parked with its reason
@@ -136,28 +168,31 @@ class _Marks:
             values = {**self._key, "partitions": sorted(partitions)}
             cursor.execute(BEGIN, values)
             cursor.execute(RENEW, values)
-            self.held = self._load(cursor, partitions)
+            cursor.execute(LOAD, values)
+            self.held = {partition: Mark(*rest) for partition, *rest in cursor}
         return {partition: mark.next_offset for partition, mark in self.held.items()}
 
-    def require(self, cursor: Cursor[Any], partitions: set[int]) -> dict[int, Mark]:
-        """Lock the rows and compare: raises Superseded unless they say what we believe."""
-        found = self._load(cursor, partitions)
-        if any(found.get(p) != self.held.get(p) or p not in found for p in partitions):
+    def of(self, partitions: set[int]) -> dict[int, Mark]:
+        """What we believe of these partitions; raises Superseded for one that is not ours."""
+        if not self.held.keys() >= partitions:
             raise Superseded
-        return found
+        return {partition: self.held[partition] for partition in partitions}
 
     def write(self, cursor: Cursor[Any], marks: Mapping[int, Mark]) -> None:
-        """Move the rows that `require` has locked."""
-        rows = [
-            {**self._key, "partition": p, "next_offset": m.next_offset, "position": m.position}
-            for p, m in marks.items()
-        ]
-        cursor.executemany(MOVE, rows)
-
-    def _load(self, cursor: Cursor[Any], partitions: set[int] | frozenset[int]) -> dict[int, Mark]:
-        """The rows of the log's present generation, locked."""
-        cursor.execute(LOAD, {**self._key, "partitions": sorted(partitions)})
-        return {partition: Mark(*rest) for partition, *rest in cursor}
+        """Move the rows, and so lock them; raises Superseded unless they say what we believe."""
+        places = sorted(marks)
+        was, new = [self.held[p] for p in places], [marks[p] for p in places]
+        told = {
+            "partitions": places,
+            "generations": [mark.generation for mark in was],
+            "was_offsets": [mark.next_offset for mark in was],
+            "was_positions": [mark.position for mark in was],
+            "next_offsets": [mark.next_offset for mark in new],
+            "positions": [mark.position for mark in new],
+        }
+        cursor.execute(MOVE, {**self._key, **told})
+        if cursor.rowcount != len(marks):
+            raise Superseded
 
 
 BEGIN = """
@@ -180,6 +215,20 @@ AND progress.generation = coalesce(head.generation, 0)
 ORDER BY partition FOR UPDATE OF progress
 """
 MOVE = """
-UPDATE progress SET next_offset = %(next_offset)s, position = %(position)s
-WHERE model = %(model)s AND log = %(log)s AND partition = %(partition)s
+WITH told AS (
+    SELECT * FROM unnest(
+        %(partitions)s::int[], %(generations)s::bigint[], %(was_offsets)s::bigint[],
+        %(was_positions)s::bigint[], %(next_offsets)s::bigint[], %(positions)s::bigint[]
+    ) AS told (partition, generation, was_offset, was_position, next_offset, position)
+), locked AS (
+    SELECT partition FROM progress
+    WHERE model = %(model)s AND log = %(log)s AND partition = ANY(%(partitions)s)
+    ORDER BY partition FOR UPDATE
+)
+UPDATE progress SET next_offset = told.next_offset, position = told.position
+FROM told JOIN locked USING (partition)
+WHERE model = %(model)s AND log = %(log)s AND progress.partition = told.partition
+AND (progress.generation, progress.next_offset, progress.position)
+    = (told.generation, told.was_offset, told.was_position)
+AND told.generation = coalesce((SELECT generation FROM log_head), 0)
 """

@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
+from domain import stored
 from projections import progress
 from projections.journal import EVENTS
-from workers.cloud_events import Envelope, Forged, headers, serialized
+from workers.cloud_events import UNREADABLE, Envelope, Forged, headers, serialized, topic_of
 from workers.loops import keep_going, leads
 from workers.ports import (
     Connect,
@@ -28,9 +29,19 @@ WINDOW = 500
 BEAT = 0.25
 
 NEWEST = f"""
-SELECT convert_from(state, 'UTF8')::jsonb ->> 'time' FROM {EVENTS}
-ORDER BY notification_id DESC LIMIT 1
+SELECT state FROM {EVENTS} ORDER BY notification_id DESC LIMIT 100
 """  # noqa: S608 - a constant
+RECORD = """
+WITH head AS (
+    UPDATE log_head SET position = %s WHERE log = %s AND generation = %s RETURNING position
+), put AS (
+    INSERT INTO relay_progress (partition, record_offset, position)
+    SELECT told.* FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS told, head
+    ON CONFLICT (partition) DO UPDATE SET
+        record_offset = excluded.record_offset, position = excluded.position
+)
+SELECT position FROM head
+"""
 SKIP = f"SELECT setval('{EVENTS}_notification_id_seq', %s)"
 
 log = structlog.get_logger()
@@ -118,6 +129,8 @@ class _Lead:
 
     def _outgoing(self, record: StoredRecord) -> Outgoing:
         event = self._envelope.wrap(record)
+        if topic_of(event) == UNREADABLE:
+            log.error("relay.unreadable_event", position=record.position)
         return Outgoing(record.stream, serialized(event), headers(event))
 
     def _resume(self) -> tuple[int, int]:
@@ -150,15 +163,21 @@ class _Lead:
         The next position is drawn beyond the topic's last, so that none ever means two events.
         Raises TopicAhead where the store has gone on since: another topic has to be taken.
         """
-        last, told_at = max(map(self._told, tails.values()), default=(0, ""))
+        told = [self._told(tail) for tail in tails.values()]
+        last = max((position for position, _ in told), default=0)
+        told_at = max((time for _, time in told), default="")
         row = self._connection.execute("SELECT twinlock_last_id()").fetchone()
         if row is None or row[0] >= last:
             return
-        newest = self._connection.execute(NEWEST.encode()).fetchone()
-        if newest is not None and str(newest[0]) > told_at:
+        if self._newest_time() > told_at:
             raise TopicAhead
         self._connection.execute(SKIP.encode(), (last,))
         log.error("relay.store_was_restored", topic=self._topic, position=row[0], told=last)
+
+    def _newest_time(self) -> str:
+        """When the store's newest event that can be read was appended; empty without any."""
+        rows = self._connection.execute(NEWEST.encode())
+        return next((stored.read(s)["time"] for (s,) in rows if stored.readable(s)), "")
 
     def _told(self, tail: tuple[int, bytes | None]) -> tuple[int, str]:
         """Position and time of a partition's last event; a forged one says nothing.
@@ -167,36 +186,30 @@ class _Lead:
         """
         try:
             event = self._envelope.unwrap(tail[1] or b"")
-            return int(event["id"]), str(event["time"])
+            return int(event["id"]), str(event.get("time", ""))
         except Forged:
             return 0, ""
 
     def _record(self, position: int, partitions: set[int]) -> None:
-        rows = [(p, self._offsets[p], self._put[p]) for p in sorted(partitions)]
-        with self._connection.transaction():
-            moved = self._connection.execute(
-                "UPDATE log_head SET position = %s WHERE log = %s AND generation = %s",
-                (position, self._topic, self._generation),
-            )
-            if not moved.rowcount:
-                raise Deposed
-            self._connection.cursor().executemany(
-                "INSERT INTO relay_progress (partition, record_offset, position)"
-                " VALUES (%s, %s, %s) ON CONFLICT (partition) DO UPDATE SET"
-                " record_offset = excluded.record_offset, position = excluded.position",
-                rows,
-            )
+        places = sorted(partitions)
+        offsets, put = [self._offsets[p] for p in places], [self._put[p] for p in places]
+        told = (position, self._topic, self._generation, places, offsets, put)
+        if self._connection.execute(RECORD, told).fetchone() is None:
+            raise Deposed
         self.position = position
 
 
 def _beat(lead: _Lead, source: Source) -> None:
     """Put the next window, or wait; positions of appends that failed stay empty and are passed."""
-    head = source.head()
     records = source.events(lead.position, WINDOW)
+    if not records and (head := source.head()) > lead.position:
+        # Up to this head nothing is missing; what came meanwhile lies below it as well.
+        records = source.events(lead.position, WINDOW, head)
+        if not records:
+            lead.move(head)
+            return
     if records:
         lead.put(records)
-    elif head > lead.position:
-        lead.move(head)
     else:
         source.wait(BEAT)
         lead.hold()

@@ -4,7 +4,7 @@ from typing import Any
 
 from domain.facts import FACTS, Fact
 from projections.journal import shape
-from workers.cloud_events import PREFIX
+from workers.cloud_events import PREFIX, UNREADABLE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT = {"type": "string", "minLength": 1}
@@ -25,6 +25,17 @@ ENVELOPE: dict[str, Any] = {
     "mac": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
 OPTIONAL = ("actorid", "workspaceid")
+DATA_OF_UNREADABLE: dict[str, Any] = {
+    "$schema": DIALECT,
+    "title": UNREADABLE,
+    "description": "Here lies an event that cannot be read; `type` is what it was stored as.",
+    "type": "object",
+    "properties": {"type": {"type": "string"}},
+    "required": ["type"],
+    "additionalProperties": False,
+}
+UNKNOWN = ("time", "actorkind", "actorid", "requestid", "workspaceid")
+"""What nobody can say of an unreadable event."""
 
 
 def topics() -> list[str]:
@@ -50,8 +61,18 @@ def data_schema(topic: str) -> dict[str, Any]:
 
 def event_schema(topic: str) -> dict[str, Any]:
     """The schema of a whole CloudEvent of this type."""
-    data = {k: v for k, v in data_schema(topic).items() if k != "$schema"}
-    fields = {**ENVELOPE, "type": {"const": PREFIX + topic}, "data": data}
+    return _event_schema(topic, ENVELOPE, data_schema(topic))
+
+
+def unreadable_schema() -> dict[str, Any]:
+    """The schema of what stands in the place of an unreadable event: less is known of it."""
+    known = {name: each for name, each in ENVELOPE.items() if name not in UNKNOWN}
+    return _event_schema(UNREADABLE, {**known, "subject": TEXT}, DATA_OF_UNREADABLE)
+
+
+def _event_schema(topic: str, envelope: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    data = {k: v for k, v in told.items() if k != "$schema"}
+    fields = {**envelope, "type": {"const": PREFIX + topic}, "data": data}
     return {
         "$schema": DIALECT,
         "title": PREFIX + topic,

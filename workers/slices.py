@@ -1,6 +1,5 @@
 """A slice of the history: events between two positions or times, of some types, about somebody."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,20 +7,21 @@ from typing import Any
 
 from psycopg import Connection
 
+from domain import stored
 from domain.facts import FACTS
 from domain.refusals import Malformed
 from workers import history
 from workers.history import Stored
 
 TICKETS_OF = """
-SELECT convert_from(state, 'UTF8')::jsonb #>> '{data,ticket_id}' FROM stored_events
+SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events
 WHERE originator_id = %s AND topic LIKE 'mfa.ticket_opened.v%%'
 """
 STEP = 1000
 
 
 class Unreadable(Exception):
-    """An event of the store that is no JSON; the message names its position."""
+    """An event of the store that is none; the message names its position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +89,14 @@ def read(
 def state_of(one: Stored) -> dict[str, Any]:
     """What is stored of an event; raises Unreadable."""
     try:
-        state: dict[str, Any] = json.loads(one.state)
-        datetime.fromisoformat(state["time"])
-        return state
-    except (ValueError, KeyError, TypeError):
-        raise Unreadable(f"the event at position {one.position} cannot be read") from None
+        return stored.read(one.state)
+    except stored.Unreadable:
+        raise unreadable(one) from None
+
+
+def unreadable(one: Stored) -> Unreadable:
+    """Say where it is."""
+    return Unreadable(f"the event at position {one.position} cannot be read")
 
 
 def _filter(connection: Connection[Any], wanted: Slice) -> Callable[[Stored], bool]:
@@ -131,5 +134,6 @@ def _within(workspace_id: str, state: dict[str, Any]) -> bool:
 
 def _streams(connection: Connection[Any], member_id: str) -> frozenset[str]:
     stream = f"member/{member_id}"
-    tickets = connection.execute(TICKETS_OF.encode(), (stream,))
-    return frozenset({stream, *(f"ticket/{row[0]}" for row in tickets)})
+    opened = (Stored(*row) for row in connection.execute(TICKETS_OF.encode(), (stream,)))
+    tickets = (state_of(one)["data"].get("ticket_id") for one in opened)
+    return frozenset({stream, *(f"ticket/{ticket_id}" for ticket_id in tickets)})

@@ -128,7 +128,7 @@ def _choices(chosen: str) -> list[staff.Chip]:
 
 
 def _line(visit: Visit, ticket: UnbindTicket) -> Line:
-    text = text_of(visit.backend.desk.vault, ticket.member_id, ticket.id)
+    text = text_of(visit.desk.vault, ticket.member_id, ticket.id)
     age = visit.at - (ticket.submitted_at or visit.at)
     return Line(
         ticket=ticket,
@@ -144,7 +144,7 @@ def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
     """One ticket with its evidence, and what this agent may do with it."""
     assert visit.ticket is not None
     one, me = visit.ticket, visit.caller.member_id or ""
-    member = visit.backend.desk.store.load(MemberMFA, one.member_id)
+    member = visit.desk.store.load(MemberMFA, one.member_id)
     offered = _offered(one, me, member)
     return Page(
         "staff/ticket.html",
@@ -194,7 +194,7 @@ def _instead(ticket: UnbindTicket, me: str) -> str:
 
 
 def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence:
-    contact = contact_of(visit.backend.desk.vault, member.id)
+    contact = contact_of(visit.desk.vault, member.id)
     failed = [at for at in member.failed_at if at > visit.at - timedelta(days=30)]
     return Evidence(
         name=contact.name if contact else None,

@@ -141,7 +141,7 @@ def scan(steps: Steps, visit: Visit) -> Page | Response:
         groups=[shown.secret[i : i + 4] for i in range(0, len(shown.secret), 4)],
         secret=shown.secret,
         address=shown.otpauth_uri,
-        issuer=visit.backend.desk.rules.issuer,
+        issuer=visit.desk.rules.issuer,
         expires_at=shown.expires_at,
     )
 
@@ -226,7 +226,7 @@ def _mailbox(
     rejected: CodeRejected | None = None,
 ) -> Page:
     assert visit.member is not None
-    contact = contact_of(visit.backend.desk.vault, visit.member.id)
+    contact = contact_of(visit.desk.vault, visit.member.id)
     pending = visit.member.challenge(BIND)
     sent = pending is not None and pending.expires_at > visit.at
     if rejected is not None:

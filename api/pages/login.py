@@ -126,7 +126,7 @@ def finished(visit: Visit, amr: tuple[str, ...]) -> Response:
 
 def enter_with(visit: Visit, token: str) -> None:
     """A session of the member's, under a new id, with what the pass says."""
-    claims = visit.backend.desk.passes.read(token, visit.at)
+    claims = visit.desk.passes.read(token, visit.at)
     assert claims is not None
     g.browser.enter(browsers.member_session(claims, visit.at), browsers.MEMBER)
 
@@ -134,7 +134,7 @@ def enter_with(visit: Visit, token: str) -> None:
 def at_hand(visit: Visit) -> LiveLogin:
     """The login under way, as it is now."""
     assert visit.caller.credential is not None
-    return live_login(visit.backend.desk, visit.context, visit.caller.credential)
+    return live_login(visit.desk, visit.context, visit.caller.credential)
 
 
 def leads_to(visit: Visit) -> str | None:

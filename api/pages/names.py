@@ -18,7 +18,7 @@ class Account:
 
 def account_of(visit: Visit, member_id: str) -> Account:
     """The member by name and masked address; by id where there is neither."""
-    contact = contact_of(visit.backend.desk.vault, member_id)
+    contact = contact_of(visit.desk.vault, member_id)
     if contact is None:
         return Account(member_id, member_id, "")
     return Account(member_id, contact.name, contact.masked)
@@ -26,5 +26,5 @@ def account_of(visit: Visit, member_id: str) -> Account:
 
 def workspace_name(visit: Visit, workspace_id: str) -> str:
     """The workspace's name."""
-    profile = visit.backend.desk.vault.peek(f"workspace/{workspace_id}", "profile")
+    profile = visit.desk.vault.peek(f"workspace/{workspace_id}", "profile")
     return str(json.loads(profile)["name"]) if profile else workspace_id

@@ -158,7 +158,7 @@ def submit(desk: Desk, visit: Visit) -> Page | Response:
 
 def _follow(visit: Visit, filed: TicketFiled) -> None:
     """Let this browser see the ticket from now on."""
-    ticket = visit.backend.desk.store.load(UnbindTicket, filed.ticket_id)
+    ticket = visit.desk.store.load(UnbindTicket, filed.ticket_id)
     session = g.browser.session(MEMBER)
     if session is None:
         made = browsers.requester_session(ticket.id, ticket.member_id, visit.at)
@@ -213,7 +213,7 @@ def _limit(desk: Desk, visit: Visit) -> None:
     """The same limit as of the API's anonymous calls."""
     if desk.in_login:
         return
-    address = keyed_address(visit.backend.desk.keys.derived("addresses"), request.remote_addr or "")
+    address = keyed_address(visit.desk.keys.derived("addresses"), request.remote_addr or "")
     limit = visit.backend.anonymous_limit
     wait = visit.backend.limiter.admit("tickets", address, limit, visit.at)
     if wait is not None:

@@ -81,7 +81,7 @@ def _form(onwards: str, *, name: str = "", wrong: dict[str, str] | None = None) 
 def _begin(visit: Visit, workspace_id: str, member_id: str, onwards: str) -> Response:
     host = visit.by(Actor("host", "demo"), workspace_id=workspace_id)
     opened = host.run(OpenLogin(workspace_id=workspace_id, member_id=member_id))
-    login = visit.backend.desk.credentials.by_subject("login", opened.login_id)
+    login = visit.desk.credentials.by_subject("login", opened.login_id)
     assert login is not None
     session = browsers.login_session(login, visit.at, amr=["pwd"], onwards=onwards)
     g.browser.enter(session, LOGIN)
@@ -89,7 +89,7 @@ def _begin(visit: Visit, workspace_id: str, member_id: str, onwards: str) -> Res
 
 
 def _limit(visit: Visit, name: str) -> None:
-    key = visit.backend.desk.keys.derived("addresses")
+    key = visit.desk.keys.derived("addresses")
     address = keyed_address(key, request.remote_addr or "")
     caller = hashlib.sha256(address + name.casefold().encode()).digest()
     wait = visit.backend.limiter.admit("sign-in", caller, TRIES, visit.at)

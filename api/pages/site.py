@@ -1,7 +1,7 @@
 """Puts pages up: who asks, whether the form is ours, the guard, the view, and what goes wrong."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -105,9 +105,9 @@ class Site:
         """The request under way, by whoever the browser's session says."""
         at = self.backend.clock()
         g.browser = Browser(self.backend, at, place, {})
-        visit = Visit(backend=self.backend, at=at, request_id=g.request_id)
+        visit = Visit(backend=self.backend, desk=self.backend.desk, at=at, request_id=g.request_id)
         g.caller = g.browser.caller(visit.context)
-        return Visit(backend=self.backend, at=at, request_id=g.request_id, caller=g.caller)
+        return replace(visit, caller=g.caller)
 
     def _refused(self, refusal: Refusal, place: str) -> Response:
         signs_in = self.backend.passwords is not None and place == MEMBER

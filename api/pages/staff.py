@@ -77,6 +77,6 @@ def settle(visit: Visit, position: int | None, *models: str) -> None:
     """Wait until the next page shows what was done; one that is late is shown as it is."""
     for model in models:
         try:
-            reading.wait(visit.backend, model, position or 0)
+            reading.wait(visit, model, position or 0)
         except NotYetVisible:
             return

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from domain.facts import FACTS
 from workers.asyncapi import document, schemas
+from workers.cloud_events import UNREADABLE
 from workers.member_states import SCHEMA_OF_STATE
-from workers.schemas import data_schema, event_schema, topics
+from workers.schemas import data_schema, event_schema, topics, unreadable_schema
 
 HERE = Path(__file__).parent
 OFFICIAL = json.loads((HERE / "asyncapi" / "3.0.0.json").read_text())
@@ -34,7 +35,7 @@ def test_the_official_schema_would_say_what_is_wrong(told: dict[str, Any]) -> No
 
 
 def test_every_type_is_a_message_of_the_events(told: dict[str, Any]) -> None:
-    assert sorted(told["channels"]["events"]["messages"]) == topics()
+    assert sorted(told["channels"]["events"]["messages"]) == sorted([*topics(), UNREADABLE])
     messages = told["components"]["messages"]
     for channel in told["channels"].values():
         for reference in channel["messages"].values():
@@ -69,6 +70,11 @@ def test_the_envelope_stays_as_it_was_published() -> None:
 def test_a_members_state_stays_as_it_was_published() -> None:
     published = json.loads((HERE / "member_state.v1.json").read_text())
     assert unworded(dict(SCHEMA_OF_STATE)) == unworded(published)
+
+
+def test_what_stands_for_an_unreadable_event_stays_as_it_was_published() -> None:
+    published = json.loads((HERE / "unreadable.json").read_text())
+    assert unworded(unreadable_schema()) == unworded(published)
 
 
 @pytest.mark.parametrize(

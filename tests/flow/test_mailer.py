@@ -1,16 +1,18 @@
 """Mails: sent once, to the right address, with what they must say, and traceless elsewhere."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from commands.contact import PREVIOUS, Contact
+from commands.contact import Contact, previous
+from commands.dispatch import run
+from commands.erase_member import EraseMember
 from commands.ports import Context
+from commands.put_member import PutMember
+from commands.put_workspace import PutWorkspace
 from domain.member_facts import (
-    ContactChanged,
     EmailCodeSent,
     Locked,
     MFAUnbound,
@@ -185,16 +187,83 @@ def test_a_submitted_ticket_can_be_cancelled_by_the_mailed_link(
     assert "This wasn't me: cancel" in mail.text
 
 
-def test_the_old_address_is_told_of_a_new_one(
+def asked(twinlock: Twinlock, command: Any, ago: int = 0) -> int:
+    context = Context(at=datetime.now(UTC) - timedelta(hours=ago), actor=HOST, request_id="r")
+    position: int = run(command, context, twinlock.desk).position
+    return position
+
+
+def lives_at(twinlock: Twinlock, *addresses: str, ago: int = 0) -> int:
+    """The host gives m1 one address after the other; answers the last position."""
+    asked(twinlock, PutWorkspace(workspace_id="w", name="W"), ago)
+    puts = (
+        PutMember(workspace_id="w", member_id="m1", email=each, name="Ann", role="member")
+        for each in addresses
+    )
+    return [asked(twinlock, put, ago) for put in puts][-1]
+
+
+def kept(running: Running) -> list[str]:
+    """The vault's items about who was written to before."""
+    with running.twinlock.connect() as connection:
+        rows = connection.execute("SELECT item FROM vault_items WHERE item LIKE 'contact/%'")
+        return [item for (item,) in rows]
+
+
+def test_each_old_address_is_told_of_the_change_away_from_it(
     running: Running, mailer: Mailer, mailbox: Mailbox
 ) -> None:
-    contact = json.dumps({"email": "old@example.com", "name": "Ann", "locale": "en"}).encode()
-    context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
-    write = running.twinlock.vault.seal("member/m1", PREVIOUS, contact)
-    running.twinlock.store.append(context, also=[write])
-    queued(running, happens(running.twinlock, MemberMFA, "m1", *joined("m1"), ContactChanged()))
+    """However fast they follow each other; the address that is left is kept no longer than that."""
+    twinlock = running.twinlock
+    last = lives_at(twinlock, "one@example.com", "two@example.com", "three@example.com")
+    assert len(kept(running)) == 2
+    queued(running, last)
     send_all(running, mailer)
-    assert [mail.to for mail in mailbox.messages()] == ["old@example.com"]
+    told = [mail.to for mail in reversed(mailbox.messages())]
+    assert told == ["one@example.com", "two@example.com"]
+    assert kept(running) == []
+
+
+def test_a_way_back_and_forth_is_told_of_each_time(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    last = lives_at(running.twinlock, *["one@example.com", "two@example.com"] * 2)
+    queued(running, last)
+    send_all(running, mailer)
+    told = [mail.to for mail in reversed(mailbox.messages())]
+    assert told == ["one@example.com", "two@example.com", "one@example.com"]
+
+
+def test_an_address_stays_kept_until_it_was_told(running: Running, mailbox: Mailbox) -> None:
+    queued(running, lives_at(running.twinlock, "one@example.com", "two@example.com"))
+    away = SmtpOutbox("127.0.0.1:1", "twinlock@example.com")
+    send_all(running, Mailer(running.twinlock.connect, away, scribe(running.twinlock)))
+    assert (statuses(running), kept(running)) == (["due"], [previous(3)])
+
+
+def test_an_address_whose_notice_comes_too_late_is_discarded(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    queued(running, lives_at(running.twinlock, "one@example.com", "two@example.com", ago=25))
+    assert kept(running) == [previous(3)]
+    send_all(running, mailer)
+    assert (mailbox.messages(), statuses(running), kept(running)) == ([], ["expired"], [])
+
+
+def test_the_erased_leave_no_old_address(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    lives_at(running.twinlock, "one@example.com", "two@example.com", "three@example.com")
+    queued(running, asked(running.twinlock, EraseMember(member_id="m1")))
+    assert kept(running) == []
+    send_all(running, mailer)
+    assert (mailbox.messages(), set(statuses(running))) == ([], {"nobody"})
+
+
+def test_no_event_tells_an_address(running: Running) -> None:
+    lives_at(running.twinlock, "one@example.com", "two@example.com")
+    stored = b"".join(each.state for each in running.twinlock.store.events(0, 100))
+    assert b"@example.com" not in stored
 
 
 def test_every_owner_is_told_of_a_policy(

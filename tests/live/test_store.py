@@ -17,6 +17,7 @@ from domain.member_mfa import MemberMFA
 from domain.refusals import EmailTaken, Unavailable
 from domain.workspace import Workspace, WorkspaceCreated
 from twinlock.adapters.database import Statement
+from twinlock.adapters.recorder import append_of
 from twinlock.adapters.snapshots import EVERY
 from twinlock.composition import Twinlock
 
@@ -158,9 +159,8 @@ def test_a_reader_misses_nothing_of_16_writers(twinlock: Twinlock) -> None:
 
 
 def test_an_uncommitted_append_holds_the_head_back(twinlock: Twinlock) -> None:
-    insert = "select twinlock_append('{member/x}', '{1}', '{mfa.registered.v1}', '{\"\"}')"
     with psycopg.connect(twinlock.database.uri) as slow:
-        slow.execute(insert)
+        slow.execute(append_of(1), ("member/x", 1, "mfa.registered.v1", b'""'))
         twinlock.store.append(context(), (MemberMFA("m1"), (Registered(),)))
         assert twinlock.store.head() == 0
         assert not twinlock.store.events(0)

@@ -31,7 +31,7 @@ from projections import as_of, audit_trail
 from projections.journal import entry
 from tests.support.built import some_settings
 from twinlock.adapters.mapper import encode
-from twinlock.adapters.recorder import APPEND
+from twinlock.adapters.recorder import append_of
 from twinlock.composition import build
 
 pytestmark = pytest.mark.live
@@ -110,8 +110,8 @@ def stored(
         event = Event(
             stream=stream, version=version, fact=fact, at=at, actor=Actor("host"), request_id="r"
         )
-        values = ([stream], [version], [fact.topic()], [encode(event)])
-        row = connection.execute(APPEND, values).fetchone()
+        values = (stream, version, fact.topic(), encode(event))
+        row = connection.execute(append_of(1), values).fetchone()
         assert row is not None
         told.append(Told(row[0], event))
     with connection.cursor() as cursor:

@@ -1,9 +1,11 @@
 """Randomness out of the operating system, and ids that sort by time."""
 
+import base64
 import secrets
 import time
 
-CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+HEX32 = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"
+CROCKFORD = bytes.maketrans(HEX32, b"0123456789abcdefghjkmnpqrstvwxyz")
 
 
 class SystemChance:
@@ -15,7 +17,7 @@ class SystemChance:
         Ids made together lie together in an index; the layout is ULID's.
         """
         number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-        return "".join(CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+        return base64.b32hexencode(number.to_bytes(20)).translate(CROCKFORD)[-26:].decode()
 
     def token(self) -> str:
         """256 bits in 43 characters of base64url."""

@@ -114,8 +114,12 @@ class Database:
         if self._pool.closed:
             self._open()
         try:
-            with self._pool.connection(timeout=HASTE if self._away_since else PATIENCE) as lent:
+            # Not `connection()`: under autocommit there is nothing for it to commit.
+            lent = self._pool.getconn(timeout=HASTE if self._away_since else PATIENCE)
+            try:
                 yield lent
+            finally:
+                self._pool.putconn(lent)
             self._note_return()
         except psycopg.IntegrityError:
             raise

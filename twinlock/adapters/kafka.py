@@ -66,15 +66,19 @@ class KafkaLog:
 
     @property
     def common(self) -> dict[str, Any]:
-        """What every client is made with."""
+        """How the brokers are reached."""
         return {
             "bootstrap_servers": self.bootstrap.split(","),
             "reconnect_backoff_max_ms": 1000,
             "request_timeout_ms": SECONDS * 1000,
             "bootstrap_timeout_ms": 3000,
-            "allow_auto_create_topics": False,
             **self.security,
         }
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """What producers and consumers are made with; nobody reads the client's own metrics."""
+        return {**self.common, "allow_auto_create_topics": False, "metrics_enabled": False}
 
     @property
     def _configs(self) -> dict[str, str]:
@@ -83,8 +87,7 @@ class KafkaLog:
         return {"retention.ms": "-1", "retention.bytes": "-1"}
 
     def _ensure_topic(self) -> None:
-        settings = {k: v for k, v in self.common.items() if k != "allow_auto_create_topics"}
-        admin = KafkaAdminClient(**settings)
+        admin = KafkaAdminClient(**self.common)
         try:
             if self.topic not in admin.list_topics():
                 admin.create_topics(
@@ -108,7 +111,7 @@ class KafkaWriter:
             max_block_ms=SECONDS * 1000,
             linger_ms=100,  # never waited for: each window is flushed
             batch_size=128 * 1024,
-            **log.common,
+            **log.client,
         )
         self._count = len(self._producer.partitions_for(log.topic) or ())
         if not self._count:
@@ -182,7 +185,7 @@ class KafkaReader:
                 metadata_max_age_ms=5000,
                 session_timeout_ms=6000,  # the least that brokers allow by default
                 heartbeat_interval_ms=2000,
-                **log.common,
+                **log.client,
             )
             self._consumer.subscribe([log.topic], listener=_Rebalance(self))
         except (KafkaError, OSError) as error:
@@ -264,7 +267,7 @@ def partition_of(key: str, count: int) -> int:
 
 
 def _unconsumed(log: KafkaLog) -> dict[str, Any]:
-    return {**log.common, "group_id": None, "enable_auto_commit": False}
+    return {**log.client, "group_id": None, "enable_auto_commit": False}
 
 
 def _tails(consumer: Any, topic: str, count: int) -> dict[int, tuple[int, bytes | None]]:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import IO, Any, Final
 
 from workers.history import Stored
-from workers.slices import state_of
+from workers.slices import state_of, unreadable
 
 ROWS: Final = 50_000
 """Rows of a group; a file is written in bounded memory."""
@@ -63,6 +63,8 @@ def _schema(arrow: Any) -> Any:
 def _row(one: Stored) -> dict[str, Any]:
     state = state_of(one)
     name, _, version = one.topic.rpartition(".v")
+    if not (version.isdecimal() and len(version) < 5):
+        raise unreadable(one)
     return {
         "position": one.position,
         "time": datetime.fromisoformat(state["time"]),

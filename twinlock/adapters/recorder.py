@@ -8,6 +8,7 @@ and is not yet visible holds a lock with a smaller key. Ids of aborted appends s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from eventsourcing.persistence import Notification, StoredEvent
@@ -33,15 +34,6 @@ create or replace function twinlock_last_id() returns bigint language sql volati
     select coalesce(pg_sequence_last_value('{EVENTS}_notification_id_seq'::regclass), 0)
 $$;
 
-create or replace function twinlock_append(
-    ids text[], versions bigint[], topics text[], states bytea[]
-) returns setof bigint language plpgsql volatile as $$
-begin
-    perform pg_advisory_xact_lock_shared({TAG} | twinlock_last_id());
-    return query insert into {EVENTS} (originator_id, originator_version, topic, state)
-        select * from unnest(ids, versions, topics, states) returning notification_id;
-end $$;
-
 create or replace function twinlock_head() returns bigint language plpgsql volatile as $$
 declare
     last bigint;
@@ -55,15 +47,31 @@ begin
             and database = (select oid from pg_database where datname = current_database());
     return least(last, least);
 end $$;
+
+create or replace function twinlock_page(after bigint, until bigint, most bigint)
+returns setof {EVENTS} language plpgsql volatile as $$
+declare
+    head bigint := twinlock_head();
+begin
+    return query select * from {EVENTS}
+        where notification_id > after and notification_id <= least(head, until)
+        order by notification_id limit most;
+end $$;
 """  # noqa: S608 - the names are constants
 # A volatile function takes a new snapshot for each of its statements (PostgreSQL 38.7).
 
-APPEND: Final = b"select twinlock_append(%s::text[], %s::bigint[], %s::text[], %s::bytea[])"
+APPEND: Final = f"""
+    with held as materialized (select pg_advisory_xact_lock_shared({TAG} | twinlock_last_id()))
+    insert into {EVENTS} (originator_id, originator_version, topic, state)
+    select mine.* from held, (values {{}}) as mine returning notification_id
+"""  # noqa: S608 - the names are constants
+# The lock is held before the first row comes out of the join, and each row draws its id after that.
+ROW: Final = "(%s::text, %s::bigint, %s::text, %s::bytea)"
 HEAD: Final = b"select twinlock_head()"
-PAGE: Final = f"""
-    select notification_id, originator_id, originator_version, topic, state from {EVENTS}
-    where notification_id > %s and notification_id <= %s order by notification_id limit %s
-""".encode()  # noqa: S608 - the names are constants
+PAGE: Final = b"""
+    select notification_id, originator_id, originator_version, topic, state
+    from twinlock_page(%s, %s, %s)
+"""
 STREAM: Final = f"""
     with snapshot as (
         select originator_version, topic, state from {SNAPSHOTS}
@@ -145,12 +153,11 @@ class Recorder(PostgresApplicationRecorder):
         Raises psycopg.IntegrityError where a row is taken, else Unavailable. If the connection is
         lost with the commit under way, what is stored decides.
         """
-        columns = _columns(stored_events)
         try:
             with self.database.connection() as connection:
-                return _append(connection, columns if stored_events else None, writes)
+                return _append(connection, stored_events, writes)
         except Unavailable:
-            if stored_events and len(ids := self._stored(columns)) == len(stored_events):
+            if stored_events and len(ids := self._stored(stored_events)) == len(stored_events):
                 return ids
             raise
 
@@ -170,9 +177,7 @@ class Recorder(PostgresApplicationRecorder):
     def select_records(self, after: int, limit: int, until: int | None) -> list[StoredRecord]:
         """Answer the next records in the order of their positions, none of them left out."""
         with self.database.connection() as connection:
-            head = _head(connection)
-            upto = head if until is None else min(head, until)
-            rows = connection.execute(PAGE, (after, upto, limit)).fetchall()
+            rows = connection.execute(PAGE, (after, until, limit)).fetchall()
         return [StoredRecord(*row) for row in rows]
 
     def select_notifications(
@@ -217,29 +222,35 @@ class Recorder(PostgresApplicationRecorder):
             rows = connection.execute(query, (originator_id, gt or 0, most, limit)).fetchall()
         return [StoredEvent(*row) for row in rows]
 
-    def _stored(self, columns: tuple[list[Any], ...]) -> list[int]:
+    def _stored(self, events: Sequence[StoredEvent]) -> list[int]:
         """Answer the ids of these very events, where they are stored."""
+        rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in events]
+        columns = [list(column) for column in zip(*rows, strict=True)]
         return [row[0] for row in self.database.fetch(SAME, columns)]
 
 
-def _columns(events: Sequence[StoredEvent]) -> tuple[list[Any], ...]:
-    return (
-        [event.originator_id for event in events],
-        [event.originator_version for event in events],
-        [event.topic for event in events],
-        [event.state for event in events],
-    )
+@cache
+def append_of(events: int) -> bytes:
+    """The statement that appends so many events; they come as rows and not as arrays.
+
+    Adapting arrays costs more than the two or three texts that a process comes to prepare.
+    """
+    return APPEND.format(", ".join([ROW] * events)).encode()
 
 
 def _append(
-    connection: Connection[Row], columns: tuple[list[Any], ...] | None, writes: Sequence[Write]
+    connection: Connection[Row], events: Sequence[StoredEvent], writes: Sequence[Write]
 ) -> Sequence[int]:
     """One implicit transaction: between two syncs of a pipeline the server commits once."""
+    values = [
+        value
+        for event in events
+        for value in (event.originator_id, event.originator_version, event.topic, event.state)
+    ]
     if not writes:
-        assert columns is not None
-        return [row[0] for row in connection.execute(APPEND, columns)]
+        return [row[0] for row in connection.execute(append_of(len(events)), values)]
     with connection.pipeline():
-        ids = connection.execute(APPEND, columns) if columns else None
+        ids = connection.execute(append_of(len(events)), values) if events else None
         for write in writes:
             connection.execute(write.sql.encode(), write.params)
     return [row[0] for row in ids] if ids else []

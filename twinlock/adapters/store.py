@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from eventsourcing.application import Application
@@ -23,7 +24,7 @@ from domain.workspace import Workspace
 from twinlock.adapters.database import Database, Row
 from twinlock.adapters.mapper import FactMapper, decode
 from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, StoredRecord
-from twinlock.adapters.snapshots import Snapshots
+from twinlock.adapters.snapshots import EVERY, Snapshots
 from twinlock.adapters.vault import ADDRESS_TAKEN
 from twinlock.adapters.wakeups import Notifier, Wakeups
 
@@ -35,6 +36,9 @@ EVOLVES: Mapping[type[Any], Evolve] = {
     ApiToken: api_token.evolve,
     AuditExport: audit_export.evolve,
 }
+
+MOST_KNOWN, SHORT = 256, 2 * EVERY
+"""So many states are kept beside the very rows that they were folded from, if those are few."""
 
 
 class EventSourcing(Application[str]):
@@ -152,31 +156,35 @@ class EventStore:
 
     def fold(self, kind: type[A], id_: str, rows: Sequence[Row]) -> A:
         """The state out of rows of (kind, version, topic, state), as the recorder answers them."""
-        folded = self._try_fold(kind, id_, rows)
+        folded = _known(kind, id_, tuple(rows)) if len(rows) <= SHORT else _fold(kind, id_, rows)
         if folded is None:
-            stream = _stream(kind, id_)
-            folded = self._try_fold(kind, id_, self._recorder.select_stream(stream, ""))
+            folded = _fold(kind, id_, self._recorder.select_stream(_stream(kind, id_), ""))
         assert folded is not None
         self._snapshots.consider(folded.state, folded.replayed)
         return cast(A, folded.state)
 
-    def _try_fold(self, kind: type[A], id_: str, rows: Sequence[Row]) -> _Folded | None:
-        """Fold; None where the snapshot is unreadable, which only costs a full replay."""
-        state: Any = cast(Callable[[str], A], kind)(id_)
-        if rows and rows[0][0] == 0:
-            state = self._snapshots.read(kind, rows[0][3])
-            if state is None or (state.id, state.version) != (id_, rows[0][1]):
-                return None
-            rows = rows[1:]
-        stream, evolve = _stream(kind, id_), EVOLVES[kind]
-        try:
-            for _, version, topic, event in rows:
-                if version != state.version + 1:
-                    raise MapperDeserialisationError(f"{stream} has no version before {version}")
-                state = evolve(state, decode(stream, version, topic, event))
-        except MapperDeserialisationError as error:
-            raise Unavailable("The history cannot be read.", retry_after=60) from error
-        return _Folded(state, len(rows))
+
+def _fold(kind: type[Any], id_: str, rows: Sequence[Row]) -> _Folded | None:
+    """Fold; None where the snapshot is unreadable, which only costs a full replay."""
+    state: Any = kind(id_)
+    if rows and rows[0][0] == 0:
+        state = Snapshots.read(kind, rows[0][3])
+        if state is None or (state.id, state.version) != (id_, rows[0][1]):
+            return None
+        rows = rows[1:]
+    stream, evolve = _stream(kind, id_), EVOLVES[kind]
+    try:
+        for _, version, topic, event in rows:
+            if version != state.version + 1:
+                raise MapperDeserialisationError(f"{stream} has no version before {version}")
+            state = evolve(state, decode(stream, version, topic, event))
+    except MapperDeserialisationError as error:
+        raise Unavailable("The history cannot be read.", retry_after=60) from error
+    return _Folded(state, len(rows))
+
+
+_known = lru_cache(MOST_KNOWN)(_fold)
+"""The same: it depends on the rows alone, and a workspace's are read again with each login."""
 
 
 class Follower:

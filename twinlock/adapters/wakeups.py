@@ -14,6 +14,13 @@ POLL: Final = 0.25
 """Seconds after which a reader looks by itself: a wake-up may be lost, an event is not."""
 
 
+GATHER: Final = 0.005
+"""Seconds between two wake-ups of one process: an append alone is told at once, a burst together.
+
+Each is a statement and a transaction of its own; readers take all that is there anyway.
+"""
+
+
 class Notifier:
     """One thread that turns any number of appends into one NOTIFY at a time."""
 
@@ -53,6 +60,7 @@ class Notifier:
             self._appended.clear()
             try:
                 self._database.execute(f"notify {CHANNEL}")
+                time.sleep(GATHER)
             except Unavailable:
                 time.sleep(POLL)  # readers poll meanwhile
 

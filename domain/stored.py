@@ -1,0 +1,64 @@
+"""What is stored of an event around its place: JSON that must have an event's fields."""
+
+import json
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+LONGEST: Final = 256 * 1024
+"""Bytes; what is asked of us is at most a quarter of that, and brokers take four times as much."""
+
+
+class Unreadable(ValueError):
+    """Bytes that no event has, of whatever type or release."""
+
+
+def read(state: bytes) -> dict[str, Any]:
+    """Time, actor, request, workspace, subject and data; raises Unreadable.
+
+    The type is not looked at, so that events of a later release are events, too. What is answered
+    can be written as JSON again, in UTF-8, for whoever reads it next.
+    """
+    if len(state) > LONGEST:
+        raise Unreadable("it is too long")
+    try:
+        text = state.decode()
+        found = _STRICT.decode(text)
+        if "\\u" in text:  # perhaps half of a surrogate pair, which has no UTF-8
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Unreadable("it is no JSON") from None
+    match found:
+        case {
+            "time": str(time),
+            "actor": {"kind": str(), "id": str() | None},
+            "request_id": str(),
+            "workspace_id": str() | None,
+            "subject": str(),
+            "data": dict(),
+        } if _is_time(time):
+            return dict(found)
+    raise Unreadable("it has not the fields of an event")
+
+
+def readable(state: bytes) -> bool:
+    """Whether it is an event of some type."""
+    try:
+        read(state)
+    except Unreadable:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refused)
+"""NaN and the infinities are no JSON, though Python reads and writes them."""
