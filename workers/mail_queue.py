@@ -108,9 +108,7 @@ def take(connection: Connection[Any]) -> Due | None:
         return cursor.execute(TAKE, (LEASE,)).fetchone()
 
 
-def settle(
-    connection: Connection[Any], due: Due, status: str, also: Sequence[Write] = ()
-) -> None:
+def settle(connection: Connection[Any], due: Due, status: str, also: Sequence[Write] = ()) -> None:
     """Finish a row: sent, expired, undeliverable or nobody; what it needed goes along with it."""
     with connection.transaction():
         connection.execute(

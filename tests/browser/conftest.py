@@ -82,7 +82,7 @@ def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
             java_script_enabled=scripts,
             **{"reduced_motion": "reduce", **others},
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         opened.append(context)
         return context.new_page()
 

@@ -7,16 +7,28 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 from kafka import KafkaProducer
+from psycopg import Connection
 
-from tests.faults.ground import Ground, descendants
+from domain.member_facts import SessionsRevoked
+from projections.models import MODELS
+from tests.faults.ground import Ground, descendants, patient
 from tests.faults.load import under
 from tests.faults.scenarios import Seen, Size, hold, scenario
 from tests.flow.installation import ROOT
 from tests.flow.topics import consume
+from twinlock.adapters.recorder import append_of
+from workers import mail_queue
+from workers.parking import parked_records, retry
 
 AUDITOR_PAGE = "/v1/audit?limit=1"
+LAST = """
+SELECT originator_version, state FROM stored_events WHERE originator_id = %s
+ORDER BY originator_version DESC LIMIT 1
+"""
+MEND = "UPDATE stored_events SET state = %s WHERE notification_id = %s"
 
 
 def killed(ground: Ground, place: str, count: int) -> Seen:
@@ -147,6 +159,44 @@ def poison(ground: Ground, size: Size) -> Seen:
     hold(not load.failures, f"{load.failures[:3]}")
     count = 12 * len(records)
     return Seen(count, back, "all parked, the rest went on")
+
+
+@scenario("F18", "an unreadable event in the store, mended later")
+def unreadable(ground: Ground, size: Size) -> Seen:
+    """It stops its own member alone, and is applied once it is what it was."""
+    here, member = ground.here, f"torn-{int(time.time())}"
+    here.as_host("PUT", f"/v1/workspaces/{member}", {"name": "Torn"})
+    person = {"email": f"{member}@example.org", "name": "Torn", "role": "member"}
+    here.as_host("PUT", f"/v1/workspaces/{member}/members/{member}", person)
+    login = {"workspace_id": member, "member_id": member}
+    with under(ground.load) as load, patient(ground.twinlock) as connection:
+        position, state = torn(connection, f"member/{member}")
+        begun = time.monotonic()
+        ground.settle()
+        back = time.monotonic() - begun
+        refused = here.client.post("/v1/logins", here.tokens["host"], login)
+        hold(refused.told == (503, "unavailable"), f"{refused.status} for its member")
+        rows = [row for row in parked_records(connection) if row.position == position]
+        models = {model.key: model for model in (*MODELS, mail_queue.MODEL)}
+        hold({row.model for row in rows} == models.keys(), f"{rows} are parked")
+        connection.execute(MEND, (state, position))
+        for row in rows:
+            retry(connection, models[row.model], row)
+    here.as_host("POST", "/v1/logins", login)
+    hold(not load.failures, f"{load.failures[:3]}")
+    return Seen(1, back, "503 for its member alone; read again once it is mended")
+
+
+def torn(connection: Connection[Any], stream: str) -> tuple[int, bytes]:
+    """Append what is no event; answers its position, and what it should have been."""
+    row = connection.execute(LAST, (stream,)).fetchone()
+    hold(row is not None, "the stream is not there")
+    version, state = row or (0, b"")
+    whole = json.dumps({**json.loads(state), "subject": stream, "data": {}}).encode()
+    given = (stream, version + 1, SessionsRevoked.topic(), whole[: len(whole) // 2])
+    appended = connection.execute(append_of(1), given).fetchone()
+    hold(appended is not None, "nothing was appended")
+    return (appended or (0,))[0], whole
 
 
 @scenario("F19", "projector a while behind")

@@ -26,6 +26,9 @@ NOT_SHOWN: Final = """\
   ends, and whatever supervises it has to start it anew, as docker-compose.yml does.
 - **A frozen relay** keeps its lock as long as its database session lives; ending that session
   (`pg_terminate_backend`) lets another one lead.
+- **An unreadable event in the store (F18)** stops its own account, with 503. The rest goes on, the
+  stream shows `twinlock.unreadable.v1` in its place, and `twinlock parked` lists it until its row
+  is what it was and each line is tried again ([operations.md](operations.md#health)).
 
 ## What one machine does not show
 

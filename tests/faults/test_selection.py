@@ -29,6 +29,7 @@ def here() -> Iterator[Ground]:
         log_faults.before_mark,
         projector_faults.before_commit,
         projector_faults.poison,
+        projector_faults.unreadable,
     ],
 )
 def test_nothing_is_lost_or_doubled(here: Ground, harm: Harm) -> None:

@@ -63,7 +63,7 @@ class Running:
         for _, stop in self.threads:
             stop.set()
         for thread, _ in self.threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
         self.threads.clear()
 

@@ -18,7 +18,7 @@ from twinlock.dev.ports import LOOPBACK, free_port
 
 ROOT = Path(__file__).parents[2]
 TWINLOCK = ROOT / "bin/twinlock"
-READY_SECONDS = 40
+READY_SECONDS = 120
 ALL = ("relay", "project", "mail")
 TOKENS: Mapping[str, Sequence[str]] = {
     "host": (),
@@ -109,7 +109,7 @@ class Installation:
         assert reply.status in (200, 201, 204), reply.raw
         return reply
 
-    def settle(self, position: int, seconds: float = 30) -> None:
+    def settle(self, position: int, seconds: float = 60) -> None:
         """Wait until every read model has applied the position."""
         deadline = time.monotonic() + seconds
         lists = {"audit": "auditor", "tickets": "support"}

@@ -52,7 +52,7 @@ class Postbox:
             self.arrived.notify_all()
         return "250 OK"
 
-    def wait(self, to: str, pattern: re.Pattern[str], after: int = 0, timeout: float = 20) -> str:
+    def wait(self, to: str, pattern: re.Pattern[str], after: int = 0, timeout: float = 60) -> str:
         """What the pattern finds in the first such mail to this address behind `after` mails."""
         deadline = time.monotonic() + timeout
         with self.arrived:

@@ -242,9 +242,11 @@ def test_a_revocation_ends_passes_and_pending_logins(whole: Installation) -> Non
     token, pending = pass_with_code(whole, person), log_in(whole, person)
     assert opens(whole, token, workspace)
     revoked = whole.as_host("POST", f"/v1/members/{person.id}/sessions/revocation")
-    deadline = time.monotonic() + 5
+    asked = time.monotonic()
+    deadline = asked + 5
     while opens(whole, token, workspace):
-        assert time.monotonic() < deadline
+        assert asked < deadline  # what counts is when it was asked, not how long the answer took
+        asked = time.monotonic()
     assert enter(whole, pending, code=person.phone.wrong()).status == 401
     fresh = pass_with_code(whole, person)
     assert claims(whole, fresh)["epoch"] == revoked.body["epoch"]

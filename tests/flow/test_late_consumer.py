@@ -61,7 +61,7 @@ class Consumer:
 
     def follow(self, until: int) -> None:
         """Read the log until a position has come."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while until not in self.held:
             assert time.monotonic() < deadline, "it never came"
             for records in self._consumer.poll(timeout_ms=200).values():

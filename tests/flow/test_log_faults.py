@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.live, pytest.mark.kafka]
 ROOT = Path(__file__).parents[2]
 
 
-def until(true: Callable[[], bool], seconds: float = 40) -> None:
+def until(true: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it took too long"
@@ -101,7 +101,7 @@ def test_kills_of_relay_and_projectors_lose_and_double_nothing(
         until(lambda: all_visible(twinlock, head))
         for worker in workers:
             worker.terminate()
-        assert [worker.wait(12) for worker in workers] == [0, 0]
+        assert [worker.wait(60) for worker in workers] == [0, 0]  # 0: in ten seconds, by its clock
     finally:
         for worker in workers:
             worker.kill()
@@ -133,6 +133,11 @@ def test_a_relay_that_starts_again_repeats_nothing(on_kafka: Running, kafka: str
     assert len(ids) == len(twinlock.store.events(0, 500))
 
 
+def topic_id(admin: KafkaAdminClient, name: str) -> object:
+    (told,) = admin.describe_topics([name])
+    return told["topic_id"] if told["error_code"] == 0 else None
+
+
 def test_a_lost_topic_is_filled_again_from_the_store(on_kafka: Running, kafka: str) -> None:
     twinlock = on_kafka.twinlock
     on_kafka.relay()
@@ -140,11 +145,12 @@ def test_a_lost_topic_is_filled_again_from_the_store(on_kafka: Running, kafka: s
     first = a_workspace(twinlock, ["m1", "m2"])
     until(lambda: all_visible(twinlock, first))
     admin = KafkaAdminClient(bootstrap_servers=kafka)
+    before = topic_id(admin, on_kafka.log.name)
     admin.delete_topics([on_kafka.log.name])
+    until(lambda: topic_id(admin, on_kafka.log.name) != before)
     admin.close()
-    time.sleep(1)
     last = append(twinlock, MemberMFA, "m2", bound())
-    until(lambda: all_visible(twinlock, last), 60)
+    until(lambda: all_visible(twinlock, last))
     equal_to_the_store(twinlock, ["m1", "m2"])
     ids = {int(json.loads(r.value)["id"]) for r in records(kafka, on_kafka.log.name)}
     assert ids == {r.position for r in twinlock.store.events(0, 500)}
@@ -165,7 +171,7 @@ def test_a_broker_that_was_away_gets_everything(
     time.sleep(1)
     kafka_broker.restart()
     head = twinlock.store.head()
-    until(lambda: all_visible(twinlock, head), 60)
+    until(lambda: all_visible(twinlock, head))
     equal_to_the_store(twinlock, ["m1"])
 
 
@@ -210,5 +216,5 @@ def test_an_absent_broker_is_no_reason_to_fail(embedded: Running) -> None:
     begun = time.monotonic()
     stop.set()
     running.stop()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20  # ten seconds, and as many again for a busy machine
     sweep()

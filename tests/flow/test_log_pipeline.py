@@ -18,7 +18,7 @@ def test_what_is_appended_becomes_visible_in_every_model(running: Running) -> No
     running.project()
     position = a_workspace(running.twinlock, ["m1", "m2"])
     for model in MODELS:
-        wait_visible(running.twinlock.reads, model.key, position, timeout=15)
+        wait_visible(running.twinlock.reads, model.key, position, timeout=60)
     with running.twinlock.connect() as connection:
         seen = standing.see(connection, "w", "m1")
         rows = audit_trail.page(connection, audit_trail.Filter(), limit=500)
@@ -33,7 +33,7 @@ def test_a_row_knows_that_it_is_behind_its_stream(running: Running) -> None:
     running.relay()
     running.project()
     position = a_workspace(running.twinlock, ["m1", "m2"])
-    wait_visible(running.twinlock.reads, standing.KEY, position, timeout=15)
+    wait_visible(running.twinlock.reads, standing.KEY, position, timeout=60)
     running.stop()
     append(running.twinlock, MemberMFA, "m2", bound())
     with running.twinlock.connect() as connection:

@@ -49,7 +49,7 @@ def table(topic: KafkaLog) -> dict[str, Any]:
 
 
 def until(running: Running, position: int) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         with running.twinlock.connect() as connection:
             row = connection.execute(
                 "SELECT position FROM progress WHERE model = %s", (MODEL,)

@@ -113,7 +113,7 @@ def door(small: Installation) -> Iterator[Door]:
         command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")]
         nginx = child.start([*command, "-e", str(folder / "error.log")], log=folder / "out.log")
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while not listens(LOOPBACK, int(address.rpartition(":")[2])):
                 assert nginx.poll() is None, (folder / "error.log").read_text()
                 assert time.monotonic() < deadline

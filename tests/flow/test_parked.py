@@ -23,7 +23,7 @@ WHERE originator_id = 'member/m1' ORDER BY originator_version DESC LIMIT 1
 
 
 def parked(running: Running, count: int) -> list[ParkedRow]:
-    for _ in range(200):
+    for _ in range(1200):
         with running.twinlock.connect() as connection:
             rows = parked_records(connection)
         if len(rows) >= count:

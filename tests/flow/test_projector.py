@@ -25,7 +25,7 @@ pytestmark = pytest.mark.live
 STANDING = MODELS[0]
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it took too long"
@@ -33,7 +33,7 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def seen(running: Running, position: int, model: Model = STANDING) -> None:
-    wait_visible(running.twinlock.reads, model.key, position, timeout=20)
+    wait_visible(running.twinlock.reads, model.key, position, timeout=60)
 
 
 def refusing(model: Model, type_: str) -> Model:

@@ -65,7 +65,7 @@ def checkout() -> Iterator[Path]:
             yield folder
         finally:
             run.terminate()
-            run.communicate(timeout=20)
+            run.communicate(timeout=60)
 
 
 def _wait(facts: Path, run: subprocess.Popen[str]) -> None:

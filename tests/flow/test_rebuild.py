@@ -22,6 +22,10 @@ from workers.rebuild_marks import Live
 
 pytestmark = pytest.mark.live
 STANDING, TICKETS, AUDIT = MODELS
+WAITS = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
 ADD = """
 INSERT INTO audit_trail_v1 SELECT 0, time, type, actor_kind, actor_id, subject, workspace_id,
     member_id, ticket_id, request_id, result, data FROM audit_trail_v1 WHERE position = 1
@@ -48,7 +52,7 @@ def a_history(running: Running) -> int:
 
 def seen(running: Running, position: int, *models: Model) -> None:
     for model in models or MODELS:
-        wait_visible(running.twinlock.reads, model.key, position, timeout=20)
+        wait_visible(running.twinlock.reads, model.key, position, timeout=60)
 
 
 def marks(running: Running, model: Model) -> Live:
@@ -172,7 +176,7 @@ def test_no_mail_is_queued_again(live: Running) -> None:
             query = b"SELECT position, kind, status FROM mail_queue ORDER BY id"
             return connection.execute(query).fetchall()
 
-    wait_visible(live.twinlock.reads, mail_queue.KEY, 1, timeout=20)
+    wait_visible(live.twinlock.reads, mail_queue.KEY, 1, timeout=60)
     before = mails()
     for model in MODELS:
         rebuilt(live, model)
@@ -185,7 +189,7 @@ def test_one_rebuild_of_a_model_at_a_time(embedded: Running) -> None:
 
     def dawdle(*_: object) -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     def first() -> None:
         check(STANDING, embedded.twinlock.connect, marks(embedded, STANDING), dawdle)
@@ -195,12 +199,23 @@ def test_one_rebuild_of_a_model_at_a_time(embedded: Running) -> None:
     seen(embedded, 1, STANDING)
     thread.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         with pytest.raises(Busy):
             rebuilt(embedded, STANDING)
     finally:
         go_on.set()
-        thread.join(10)
+        thread.join(60)
+
+
+def held_up(running: Running) -> None:
+    """Wait until the switch has asked for its lock in vain, and asks again."""
+    tries, waits, deadline = 0, False, time.monotonic() + 60
+    with running.twinlock.connect() as connection:
+        while tries < 2:
+            assert time.monotonic() < deadline
+            before, waits = waits, connection.execute(WAITS).fetchone() == (True,)
+            tries += waits and not before
+            time.sleep(0.01)
 
 
 def test_a_reader_that_stays_delays_the_switch_and_nothing_is_lost(embedded: Running) -> None:
@@ -214,9 +229,9 @@ def test_a_reader_that_stays_delays_the_switch_and_nothing_is_lost(embedded: Run
             assert standing.member(reader, "m1") is not None
             thread = threading.Thread(target=lambda: done.append(rebuilt(embedded, STANDING)))
             thread.start()
-            time.sleep(1.0)
+            held_up(embedded)
             assert done == []
-        thread.join(20)
+        thread.join(60)
     assert done[0].switched
     with embedded.twinlock.connect() as connection:
         assert standing.member(connection, "m5") is not None
@@ -251,7 +266,7 @@ def test_reads_and_appends_go_on_through_rebuilds(live: Running) -> None:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     assert failed == []
     assert reads > 10
     later = append(live.twinlock, MemberMFA, "m5", *joined("m5"))

@@ -119,4 +119,4 @@ def test_every_command_prints_what_the_page_says(
 def settled(twinlock: Twinlock) -> None:
     """Let the read models come up to where the history is."""
     for model in MODELS:
-        wait_visible(twinlock.reads, model.key, twinlock.store.head(), timeout=20)
+        wait_visible(twinlock.reads, model.key, twinlock.store.head(), timeout=60)

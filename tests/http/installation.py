@@ -268,7 +268,7 @@ def installed(database: str, **settings: Any) -> Iterator[Installation]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         twinlock.close()
 
 

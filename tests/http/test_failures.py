@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 
 from domain.refusals import Unavailable
-from tests.http.installation import Installation
+from tests.http.installation import Installation, installed
 from tests.http.routes import ROUTES, Things
 
 
@@ -91,6 +91,32 @@ def test_an_unreadable_secret_stops_that_member_only(here: Installation) -> None
         path = f"/v1/logins/{opened['login_id']}/code"
         answer = here.post(path, opened["login_token"], {"code": here.code(member)})
         assert answer.status == status
+
+
+def test_an_unreadable_event_stops_that_member_only(database: str) -> None:
+    with installed(database) as here:
+        workspace = here.workspace()
+        broken, other = here.bound(workspace), here.bound(workspace)
+        here.twinlock.database.execute(
+            "insert into stored_events (originator_id, originator_version, topic, state)"
+            " select originator_id, max(originator_version) + 1, 'mfa.unbound.v1', 'no json'"
+            " from stored_events where originator_id = %s group by originator_id",
+            (f"member/{broken.id}",),
+        )
+        for member, refused in ((broken, True), (other, False)):
+            asked = {"workspace_id": workspace, "member_id": member.id}
+            check = f"/v1/login-checks?workspace_id={workspace}&member_id={member.id}"
+            for answer in (
+                here.post("/v1/logins", "host", asked),
+                here.get(check, "host"),
+                here.get(f"/v1/access?workspace_id={workspace}", member.granted),
+            ):
+                assert (answer.told == (503, "unavailable")) == refused, answer.text
+                assert refused or answer.status in (200, 201), answer.text
+        end = here.get("/v1/events?limit=500", "analyst").body["events"]
+        assert "twinlock.unreadable.v1" in {event["type"] for event in end}
+        head = here.twinlock.store.head()
+        assert here.get(f"/v1/audit?at_least={head}", "auditor").status == 200
 
 
 def test_each_request_leaves_one_line_with_the_route_and_no_secret(here: Installation) -> None:

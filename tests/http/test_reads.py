@@ -179,5 +179,5 @@ def test_a_position_that_is_far_off_is_waited_for_in_vain(
     refused = here.get(f"{path}at_least={10**9}", role)
     assert refused.told == (503, "not-yet-visible")
     assert refused.headers["Retry-After"] == "1"
-    assert 1.9 < time.monotonic() - started < 4
+    assert 1.9 < time.monotonic() - started < 10  # two seconds, on a busy machine
     assert here.get(f"{path}at_least={here.twinlock.store.head()}", role).status == 200

@@ -20,6 +20,8 @@ from workers.rebuild_marks import Live
 pytestmark = pytest.mark.live
 EVERY = 0.02
 """Seconds between requests."""
+REQUESTS = 300
+"""Six seconds' worth; a busy machine takes longer over them."""
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def mailing(here: Installation) -> Iterator[Installation]:
     thread.start()
     yield here
     stop.set()
-    thread.join(10)
+    thread.join(60)
 
 
 class Traffic:
@@ -53,7 +55,7 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _go(self, number: int) -> None:
         due, turn = time.monotonic(), number
@@ -99,23 +101,22 @@ def mails(here: Installation) -> list[Any]:
 def test_rebuilds_under_traffic(mailing: Installation) -> None:
     here = mailing
     person = here.bound(here.workspace())
-    wait_visible(here.twinlock.reads, mail_queue.KEY, here.twinlock.store.head(), timeout=20)
+    wait_visible(here.twinlock.reads, mail_queue.KEY, here.twinlock.store.head(), timeout=60)
     before = mails(here)
     assert before
     outcomes: list[Outcome] = []
     with Traffic(here, person) as traffic:
-        begun = time.monotonic()
-        while time.monotonic() - begun < 6 or len(outcomes) < len(MODELS) * 2:
+        deadline = time.monotonic() + 120
+        while traffic.asked < REQUESTS or len(outcomes) < len(MODELS) * 2:
+            assert time.monotonic() < deadline
             model = MODELS[len(outcomes) % len(MODELS)]
             connect = here.twinlock.connect
             outcomes.append(rebuild(model, connect, marks(model), lambda *_: None))
             time.sleep(0.2)
-        rate = traffic.asked / (time.monotonic() - begun)
     assert traffic.failed == []
-    assert rate > 25, f"the machine was too busy: {rate:.0f} requests a second"
     assert all(each.switched and each.compared for each in outcomes)
     assert [each.difference for each in outcomes] == [None] * len(outcomes)
     assert mails(here) == before
     for model in MODELS:
-        wait_visible(here.twinlock.reads, model.key, here.twinlock.store.head(), timeout=20)
+        wait_visible(here.twinlock.reads, model.key, here.twinlock.store.head(), timeout=60)
         assert check(model, here.twinlock.connect, marks(model), lambda *_: None).difference is None

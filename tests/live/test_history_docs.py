@@ -57,10 +57,10 @@ def project(twinlock: Twinlock) -> None:
     for thread in threads:
         thread.start()
     for model in MODELS:
-        wait_visible(twinlock.reads, model.key, twinlock.store.head(), timeout=20)
+        wait_visible(twinlock.reads, model.key, twinlock.store.head(), timeout=60)
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
 
 def commands() -> list[tuple[str, str]]:

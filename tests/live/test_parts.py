@@ -31,7 +31,7 @@ def send(mailbox: Mailbox, *to: str, subject: str = "Hello", text: str = "Hi\n")
 
 
 def get(url: str, **headers: str) -> tuple[str, str]:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
         return answer.read().decode(), answer.headers["Content-Security-Policy"]
 
 
@@ -83,7 +83,7 @@ def test_a_record_goes_through_the_broker(kafka: str, topic: str) -> None:
     admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])
     admin.close()
     producer = KafkaProducer(bootstrap_servers=kafka)
-    producer.send(topic, key=b"member", value=b"{}").get(timeout=10)
+    producer.send(topic, key=b"member", value=b"{}").get(timeout=30)
     producer.close()
     consumer = KafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
     record = next(consumer)

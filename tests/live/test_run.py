@@ -57,7 +57,7 @@ class Running:
     def facts(self) -> dict[str, Any]:
         """Wait for var/run.json, and read it."""
         file = self.folder / "var/run.json"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not file.exists():
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
@@ -67,7 +67,7 @@ class Running:
 
     def ends(self) -> tuple[int, str]:
         """Wait for the end; answer the status and the last line that was said."""
-        out, err = self.process.communicate(timeout=12)
+        out, err = self.process.communicate(timeout=60)
         return self.process.returncode, (err or out).strip().splitlines()[-1]
 
 
@@ -99,7 +99,7 @@ def running() -> Iterator[Running]:
         yield run
         if run.process.poll() is None:
             run.process.terminate()
-            run.process.communicate(timeout=12)
+            run.process.communicate(timeout=60)
 
 
 def test_a_run_says_where_everything_is(running: Running) -> None:
@@ -126,7 +126,7 @@ def test_a_run_stops_in_time_and_leaves_nobody_behind(running: Running) -> None:
     asked = time.monotonic()
     running.process.send_signal(signal.SIGTERM)
     assert running.ends()[0] == 0
-    assert time.monotonic() - asked < 10
+    assert time.monotonic() - asked < 20  # ten seconds, and as many again for a busy machine
     for uri in (facts["base_url"], facts["mailbox_url"], facts["database"]):
         assert not listens(*address(uri)), uri
     assert not (running.folder / "var/run.json").exists()
@@ -135,9 +135,9 @@ def test_a_run_stops_in_time_and_leaves_nobody_behind(running: Running) -> None:
 def test_a_run_that_is_killed_leaves_nobody_behind(running: Running) -> None:
     facts = running.facts()
     running.process.kill()
-    running.process.communicate(timeout=12)
+    running.process.communicate(timeout=60)
     addresses = [address(facts["base_url"]), address(facts["database"])]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(listens(*a) for a in addresses) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(listens(*a) for a in addresses)

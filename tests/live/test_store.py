@@ -1,5 +1,6 @@
 """The event store against a real PostgreSQL: order, versions, atomicity, snapshots."""
 
+import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +159,28 @@ def test_a_reader_misses_nothing_of_16_writers(twinlock: Twinlock) -> None:
     assert seen == sorted(set(seen))
 
 
+def test_appends_that_lost_leave_their_connection_well(twinlock: Twinlock) -> None:
+    """The server skips what follows a statement that failed, and with it what was to be prepared.
+
+    The driver prepares what has come five times, and remembers it as prepared.
+    """
+    also = (
+        twinlock.vault.seal("member/m1", "totp/b1", b"secret"),
+        twinlock.vault.discard("member/m1", "recovery/"),
+    )
+
+    def append(member: MemberMFA) -> None:
+        twinlock.store.append(context(), (member, (SessionsRevoked(),)), also=also)
+
+    chance = random.Random(1)
+    for _ in range(60):
+        append(twinlock.store.load(MemberMFA, "m1"))
+        for _ in range(chance.randrange(4)):
+            with pytest.raises(Stale):
+                append(MemberMFA("m1"))
+    assert twinlock.vault.open("member/m1", "totp/b1") == b"secret"
+
+
 def test_an_uncommitted_append_holds_the_head_back(twinlock: Twinlock) -> None:
     with psycopg.connect(twinlock.database.uri) as slow:
         slow.execute(append_of(1), ("member/x", 1, "mfa.registered.v1", b'""'))
@@ -223,7 +246,7 @@ def test_an_append_whose_answer_was_lost_is_recognised(twinlock: Twinlock) -> No
 def test_a_follower_is_woken_by_an_append(twinlock: Twinlock) -> None:
     follower = twinlock.store.follow()
     twinlock.store.append(context(), (MemberMFA("m1"), (Registered(),)))
-    assert follower.wait(5)
+    assert follower.wait(60)
     assert [record.topic for record in follower.events(0)] == ["mfa.registered.v1"]
     follower.close()
 

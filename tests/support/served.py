@@ -30,7 +30,7 @@ def served(twinlock: Twinlock) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         finally:
             if server.poll() is None:
                 os.kill(server.pid, signal.SIGTERM)
-            server.wait(15)
+            server.wait(60)
 
 
 def until_ready(address: str) -> None:
@@ -46,7 +46,7 @@ def until_ready(address: str) -> None:
 
 def get(address: str, path: str) -> int:
     """The status of a request without a credential."""
-    connection = http.client.HTTPConnection(address, timeout=5)
+    connection = http.client.HTTPConnection(address, timeout=30)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

@@ -10,6 +10,7 @@ from typing import Any, Final, cast, get_args, get_type_hints
 
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 
+from domain import stored
 from domain.facts import FACTS, Actor, Event, Fact, upcast
 from domain.times import rfc3339
 
@@ -59,7 +60,7 @@ def encode(event: Event) -> bytes:
 def decode(stream: str, version: int, topic: str, state: bytes) -> Event:
     """The event that was stored; raises MapperDeserialisationError for what is not one."""
     try:
-        envelope = json.loads(state)
+        envelope = stored.read(state)
         if envelope.keys() != KEYS:
             raise ValueError("the envelope has other keys")
         topic, data = upcast(topic, envelope["data"])

@@ -252,7 +252,8 @@ def _append(
     with connection.pipeline():
         ids = connection.execute(append_of(len(events)), values) if events else None
         for write in writes:
-            connection.execute(write.sql.encode(), write.params)
+            # Where the append fails the server skips what follows, and what it was to prepare.
+            connection.execute(write.sql.encode(), write.params, prepare=False)
     return [row[0] for row in ids] if ids else []
 
 

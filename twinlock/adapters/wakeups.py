@@ -55,9 +55,11 @@ class Notifier:
                 self._thread.start()
 
     def _run(self) -> None:
-        while not self._closing:
+        last = False
+        while not last:
             self._appended.wait()
             self._appended.clear()
+            last = self._closing
             try:
                 self._database.execute(f"notify {CHANNEL}")
                 time.sleep(GATHER)

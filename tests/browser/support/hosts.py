@@ -89,7 +89,7 @@ def refused(site: Site, path: str, body: Any, *, token: str | None = None) -> in
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(url, timeout=2):

@@ -25,7 +25,7 @@ def mails_with_codes(site: Site, email: str) -> int:
     return len([m for m in site.mailbox.messages(email) if CODE.search(m.text)])
 
 
-def mail_about(site: Site, email: str, word: str, timeout: float = 10) -> str:
+def mail_about(site: Site, email: str, word: str, timeout: float = 60) -> str:
     """Subject and text of the newest mail to the address that has the word; waits for it."""
     deadline = time.monotonic() + timeout
     while True:
@@ -37,7 +37,7 @@ def mail_about(site: Site, email: str, word: str, timeout: float = 10) -> str:
 
 
 def _wait(
-    site: Site, email: str, pattern: re.Pattern[str], after: int, timeout: float = 10
+    site: Site, email: str, pattern: re.Pattern[str], after: int, timeout: float = 60
 ) -> re.Match[str]:
     deadline = time.monotonic() + timeout
     while True:

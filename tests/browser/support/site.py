@@ -30,7 +30,7 @@ from twinlock.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 HOST = Actor("host", "browser-tests")
-READY_SECONDS = 30
+READY_SECONDS = 120
 Problem = dict[str, Any]
 
 
