@@ -49,7 +49,7 @@ def read_qr(where: Page | Locator) -> str:
     """What the QR code says that a camera would see on the screen; empty where there is none."""
     picture = cv2.imdecode(np.frombuffer(where.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    for size in (1, 2, 3):  # the detector likes some sizes better than others
+    for size in (1, 2, 3, 1.5, 2.5, 4):  # the detector likes some sizes better than others
         larger = cv2.resize(picture, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
         text, _, _ = cv2.QRCodeDetector().detectAndDecode(larger)
         if text:
