@@ -19,7 +19,7 @@ from domain.workspace import Workspace
 class Visit:
     """A call that its guard let in: by whom, on what, and with what to answer it.
 
-    `desk` is this visit's own, which reads no stream twice.
+    `desk` is the visit's own where the API is called, and reads no stream twice.
     """
 
     backend: Backend

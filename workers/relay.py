@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event
 from typing import Any
 
@@ -176,8 +176,10 @@ class _Lead:
 
     def _newest_time(self) -> str:
         """When the store's newest event that can be read was appended; empty without any."""
-        rows = self._connection.execute(NEWEST.encode())
-        return next((stored.read(s)["time"] for (s,) in rows if stored.readable(s)), "")
+        for (state,) in self._connection.execute(NEWEST.encode()):
+            with suppress(stored.Unreadable):
+                return str(stored.read(state)["time"])
+        return ""
 
     def _told(self, tail: tuple[int, bytes | None]) -> tuple[int, str]:
         """Position and time of a partition's last event; a forged one says nothing.

@@ -4,8 +4,9 @@ import base64
 import secrets
 import time
 
-HEX32 = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"
-CROCKFORD = bytes.maketrans(HEX32, b"0123456789abcdefghjkmnpqrstvwxyz")
+from domain.onetime import CROCKFORD
+
+TO_CROCKFORD = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", CROCKFORD.lower().encode())
 
 
 class SystemChance:
@@ -17,7 +18,7 @@ class SystemChance:
         Ids made together lie together in an index; the layout is ULID's.
         """
         number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-        return base64.b32hexencode(number.to_bytes(20)).translate(CROCKFORD)[-26:].decode()
+        return base64.b32hexencode(number.to_bytes(20)).translate(TO_CROCKFORD)[-26:].decode()
 
     def token(self) -> str:
         """256 bits in 43 characters of base64url."""
