@@ -20,6 +20,7 @@ from api import (
     workspaces,
 )
 from api.backend import Backend
+from api.headers import with_headers
 from api.metrics import Metrics
 from api.pages.all import put_up
 from api.pipeline import Pipeline
@@ -52,6 +53,7 @@ def create_app(backend: Backend) -> Flask:
     put_up(app, backend, pipeline.refuse_http)
     if backend.metrics:
         app.register_blueprint(docs.metrics(pipeline.metrics))
+    app.wsgi_app = with_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     if backend.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app,

@@ -1,4 +1,4 @@
-"""What every request passes through: id, credential, guard, position, headers, log line."""
+"""What every request passes through: id, credential, guard, position, log line."""
 
 import hashlib
 import hmac
@@ -32,15 +32,6 @@ from api.visits import Visit
 from domain.refusals import Malformed, NotFound, Refusal, TooMany, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
-SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-ALWAYS = (("Cache-Control", "no-store"), *SECURITY.items())
-"""Headers of every answer that does not set them itself."""
 CHANGES = ("POST", "PUT", "DELETE")
 
 
@@ -132,7 +123,7 @@ class Pipeline:
         return self.refuse(Internal("Something went wrong. The request id helps to find it."))
 
     def leave(self, response: Response) -> Response:
-        """Put the headers on, settle a repeatable request, write the log line."""
+        """Say id and position, settle a repeatable request, write the log line."""
         if isinstance(request.routing_exception, RequestRedirect):
             response = _elsewhere(request.routing_exception)
         if repeat := g.get("repeat"):
@@ -140,9 +131,6 @@ class Pipeline:
             repeats.settle(self._backend, repeat, response)
         elif self._is_command():
             self._position(response)
-        # One look at what is there: each `setdefault` would walk through all headers again.
-        there = {name.title() for name, _ in response.headers}
-        response.headers.extend(pair for pair in ALWAYS if pair[0] not in there)
         response.headers["X-Request-Id"] = g.get("request_id", "")
         self._note(response)
         return response

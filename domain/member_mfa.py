@@ -135,7 +135,7 @@ Changes = dict[str, Any]
 
 def evolve(member: MemberMFA, event: Event) -> MemberMFA:
     """The member after `event`; assigns and never refuses."""
-    changes = _mailbox(member, event) | _authenticator(member, event) | _account(member, event)
+    changes = _mailbox(member, event) or _authenticator(member, event) or _account(member, event)
     return replace(member, version=event.version, updated_at=event.at, **changes)
 
 

@@ -61,6 +61,7 @@ FILTERS = {
     "since": SQL("time >= %(since)s"),
     "until": SQL("time <= %(until)s"),
 }
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 COLUMNS = SQL(
     "SELECT position, time, type, actor_kind, actor_id, subject, workspace_id, member_id,"
     " ticket_id, request_id, result, data FROM audit_trail_v1"
@@ -158,7 +159,7 @@ def row(entry: Entry, members: Mapping[str, str]) -> tuple[Any, ...]:
         ticket_id,
         event.request_id,
         "refused" if entry.type in REFUSED else "ok",
-        json.dumps(entry.data, ensure_ascii=False, sort_keys=True),
+        _JSON.encode(entry.data),
     )
 
 

@@ -21,9 +21,11 @@ CREATE TABLE IF NOT EXISTS log_head (
 );
 CREATE TABLE IF NOT EXISTS relay_progress (
     partition int PRIMARY KEY,
+    first_offset bigint NOT NULL DEFAULT 0,
     record_offset bigint NOT NULL,
     position bigint NOT NULL
 );
+ALTER TABLE relay_progress ADD COLUMN IF NOT EXISTS first_offset bigint NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS progress (
     model text NOT NULL,
     log text NOT NULL,

@@ -75,6 +75,10 @@ class Delivery:
     value: bytes
 
 
+Tail = tuple[int, bytes | None]
+"""A record's offset and value; -1 and None where there is none."""
+
+
 class LogUnavailable(Exception):
     """The log cannot be reached now."""
 
@@ -90,8 +94,12 @@ class LogWriter(Protocol):
         """Where records of this key go."""
         ...
 
-    def tails(self) -> Mapping[int, tuple[int, bytes | None]]:
-        """For each partition the last record's offset (-1: none) and value."""
+    def tails(self) -> Mapping[int, Tail]:
+        """The last record of each partition; raises LogUnavailable."""
+        ...
+
+    def read(self, offsets: Mapping[int, int]) -> Mapping[int, Tail]:
+        """The records at these offsets, by partition; no value where there is no such record."""
         ...
 
     def put(self, records: Sequence[Outgoing]) -> Sequence[int]:

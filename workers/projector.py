@@ -1,7 +1,7 @@
 """A projector: applies the log to one read model, each event exactly once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -112,16 +112,16 @@ class Projector:
 def _advance(marks: dict[int, Mark], judged: Sequence[Read | Parked]) -> list[Read]:
     """Move the marks over all records, and answer those that are not applied yet."""
     fresh = []
+    reached = {partition: (mark.next_offset, mark.position) for partition, mark in marks.items()}
     for one in judged:
-        mark = marks[one.delivery.partition]
+        partition, offset = one.delivery.partition, one.delivery.offset
         position = one.entry.position if isinstance(one, Read) else one.position or 0
-        if isinstance(one, Read) and position > mark.position:
+        applied = reached[partition][1]
+        if isinstance(one, Read) and position > applied:
             fresh.append(one)
-        marks[one.delivery.partition] = replace(
-            mark,
-            next_offset=one.delivery.offset + 1,
-            position=max(mark.position, position),
-        )
+        reached[partition] = (offset + 1, max(applied, position))
+    for partition, (next_offset, position) in reached.items():
+        marks[partition] = Mark(marks[partition].generation, next_offset, position)
     return fresh
 
 
@@ -196,13 +196,16 @@ class _Marks:
 
 
 BEGIN = """
-INSERT INTO progress (model, log, partition, generation)
-SELECT %(model)s, %(log)s, p, coalesce((SELECT generation FROM log_head), 0)
+INSERT INTO progress (model, log, partition, generation, next_offset)
+SELECT %(model)s, %(log)s, p, coalesce((SELECT generation FROM log_head), 0),
+    coalesce((SELECT first_offset FROM relay_progress WHERE partition = p), 0)
 FROM unnest(%(partitions)s::int[]) AS p
 ON CONFLICT (model, log, partition) DO NOTHING
 """
 RENEW = """
-UPDATE progress SET generation = head.generation, next_offset = 0, position = 0
+UPDATE progress SET generation = head.generation, position = 0, next_offset =
+    coalesce((SELECT first_offset FROM relay_progress AS put
+        WHERE put.partition = progress.partition), 0)
 FROM log_head AS head
 WHERE model = %(model)s AND progress.log = %(log)s AND partition = ANY(%(partitions)s)
 AND progress.generation <> head.generation

@@ -1,10 +1,10 @@
 """The relay: puts every event on the log, in order, by one leader at a time."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from psycopg import Connection
@@ -23,6 +23,7 @@ from workers.ports import (
     RelayedLog,
     Source,
     StoredRecord,
+    Tail,
 )
 
 WINDOW = 500
@@ -42,9 +43,24 @@ WITH head AS (
 )
 SELECT position FROM head
 """
+BEGIN_ANEW = """
+INSERT INTO relay_progress (partition, first_offset, record_offset, position)
+SELECT partition, tail + 1, tail, 0 FROM unnest(%s::int[], %s::bigint[]) AS told (partition, tail)
+"""
 SKIP = f"SELECT setval('{EVENTS}_notification_id_seq', %s)"
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The furthest record of ours in a partition: its offset, and its event's position; 0: none."""
+
+    offset: int
+    position: int
+
+
+NOWHERE: Final = Place(-1, 0)
 
 
 class TopicAhead(Exception):
@@ -100,20 +116,17 @@ class _Lead:
         self._envelope = envelope
         tails = writer.tails()
         self._stay_apart(tails)
-        self._offsets = {partition: offset for partition, (offset, _) in tails.items()}
-        self._generation, self.position = self._resume()
-        self._put = self._there_already(tails)
+        self._generation, self.position, self._last = self._resume(tails)
 
     def put(self, records: Sequence[StoredRecord]) -> None:
         """Put what is not there yet, then record it; raises LogChanged if offsets went back."""
-        fresh = [r for r in records if r.position > self._put.get(self._partition(r), 0)]
+        fresh = [r for r in records if r.position > self._last[self._partition(r)].position]
         offsets = self._writer.put([self._outgoing(r) for r in fresh])
         for record, offset in zip(fresh, offsets, strict=True):
             partition = self._partition(record)
-            if offset <= self._offsets.get(partition, -1):
+            if offset <= self._last[partition].offset:
                 raise LogChanged
-            self._offsets[partition] = offset
-            self._put[partition] = record.position
+            self._last[partition] = Place(offset, record.position)
         self._record(records[-1].position, {self._partition(r) for r in records})
 
     def move(self, position: int) -> None:
@@ -133,31 +146,53 @@ class _Lead:
             log.error("relay.unreadable_event", position=record.position)
         return Outgoing(record.stream, serialized(event), headers(event))
 
-    def _resume(self) -> tuple[int, int]:
-        """The topic's generation and the position to go on from; a shorter topic is a new one."""
+    def _resume(self, tails: Mapping[int, Tail]) -> tuple[int, int, dict[int, Place]]:
+        """The topic's generation, the position to go on from, and what each partition has."""
         with self._connection.transaction():
             progress.choose(self._connection, self._topic)
-            rows = self._connection.execute("SELECT partition, record_offset FROM relay_progress")
-            recorded = dict(rows.fetchall())
-            if any(offset > self._offsets.get(p, -1) for p, offset in recorded.items()):
+            rows = self._connection.execute(
+                "SELECT partition, record_offset, position FROM relay_progress"
+            )
+            recorded = {partition: Place(*rest) for partition, *rest in rows}
+            if self._is_another(recorded, tails):
                 log.warning("relay.topic_is_new", topic=self._topic)
-                self._connection.execute(
-                    "UPDATE log_head SET generation = generation + 1, position = 0"
-                )
-                self._connection.execute("DELETE FROM relay_progress")
+                recorded = self._begin_anew(tails)
             head = self._connection.execute("SELECT generation, position FROM log_head").fetchone()
         assert head is not None
-        return head[0], head[1]
+        last = {p: self._furthest(recorded.get(p, NOWHERE), tail) for p, tail in tails.items()}
+        return head[0], head[1], last
 
-    def _there_already(self, tails: Mapping[int, tuple[int, bytes | None]]) -> dict[int, int]:
-        """The last position in each partition, out of its last record and what was recorded."""
-        rows = self._connection.execute("SELECT partition, position FROM relay_progress")
-        put: Counter[int] = Counter(dict(rows.fetchall()))
-        for partition, tail in tails.items():
-            put[partition] = max(put[partition], self._told(tail)[0])
-        return dict(put)
+    def _is_another(self, recorded: Mapping[int, Place], tails: Mapping[int, Tail]) -> bool:
+        """Whether a record is not where it was put: the topic is new, or has lost its tail.
 
-    def _stay_apart(self, tails: Mapping[int, tuple[int, bytes | None]]) -> None:
+        Tails alone do not tell: records may have been put behind the loss before it was noticed.
+        """
+        ends = {partition: offset for partition, (offset, _) in tails.items()}
+        if any(place.offset > ends.get(p, -1) for p, place in recorded.items()):
+            return True
+        put = {p: place for p, place in recorded.items() if place.position}
+        found = self._writer.read({p: place.offset for p, place in put.items()})
+        return any(self._told(found[p])[0] != place.position for p, place in put.items())
+
+    def _begin_anew(self, tails: Mapping[int, Tail]) -> dict[int, Place]:
+        """A new generation begins behind all that is there, and will hold the whole history.
+
+        What is there has gaps nobody knows of: its readers would take later events for applied.
+        """
+        self._connection.execute("UPDATE log_head SET generation = generation + 1, position = 0")
+        self._connection.execute("DELETE FROM relay_progress")
+        ends = {partition: offset for partition, (offset, _) in tails.items()}
+        self._connection.execute(BEGIN_ANEW, (list(ends), list(ends.values())))
+        return {partition: Place(end, 0) for partition, end in ends.items()}
+
+    def _furthest(self, recorded: Place, tail: Tail) -> Place:
+        """What was recorded, or what a leader put behind it and did not live to record."""
+        offset, _ = tail
+        told, _ = self._told(tail)
+        ahead = offset > recorded.offset and told > recorded.position
+        return Place(offset, told) if ahead else recorded
+
+    def _stay_apart(self, tails: Mapping[int, Tail]) -> None:
         """Keep a restored store's new positions apart from those that the topic has told already.
 
         The next position is drawn beyond the topic's last, so that none ever means two events.
@@ -181,7 +216,7 @@ class _Lead:
                 return str(stored.read(state)["time"])
         return ""
 
-    def _told(self, tail: tuple[int, bytes | None]) -> tuple[int, str]:
+    def _told(self, tail: Tail) -> tuple[int, str]:
         """Position and time of a partition's last event; a forged one says nothing.
 
         It puts again what may be there; times are of one form, so that they compare.
@@ -194,7 +229,8 @@ class _Lead:
 
     def _record(self, position: int, partitions: set[int]) -> None:
         places = sorted(partitions)
-        offsets, put = [self._offsets[p] for p in places], [self._put[p] for p in places]
+        last = [self._last[p] for p in places]
+        offsets, put = [place.offset for place in last], [place.position for place in last]
         told = (position, self._topic, self._generation, places, offsets, put)
         if self._connection.execute(RECORD, told).fetchone() is None:
             raise Deposed

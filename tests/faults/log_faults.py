@@ -171,16 +171,19 @@ def broker_killed(ground: Ground, size: Size) -> Seen:
 
 @scenario("F13", "the broker has lost the tail of its partitions")
 def tail_lost(ground: Ground, size: Size) -> Seen:
+    """Some times: before the relay notices, it puts newer records behind the loss, or it doesn't."""
     assert ground.broker is not None
-    with under(ground.load) as load:
-        time.sleep(2)
-        ground.broker.kill()
-        cut = cut_tails(ground)
-        ground.broker.restart()
-        time.sleep(1)
-    back = drained(ground)
-    hold(not load.failures, f"{load.failures[:3]}")
-    return Seen(cut, back, f"half of each of {cut} partitions")
+    cut, worst = 0, 0.0
+    for _ in range(size.of(4)):
+        with under(ground.load) as load:
+            time.sleep(2)
+            ground.broker.kill()
+            cut += cut_tails(ground)
+            ground.broker.restart()
+            time.sleep(1)
+        worst = max(worst, drained(ground))
+        hold(not load.failures, f"{load.failures[:3]}")
+    return Seen(cut, worst, "half of each of 12 partitions, each time")
 
 
 def cut_tails(ground: Ground) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.flow.histories import a_workspace, accepted, append, bound, joined
 from twinlock.adapters.kafka import PARTITIONS, KafkaLog, partition_of
 from twinlock.composition import Twinlock
 from twinlock.dev.kafka import KafkaBroker
+from workers.cloud_events import headers, serialized
+from workers.ports import Outgoing
 from workers.relay import Relay
 
 pytestmark = [pytest.mark.live, pytest.mark.kafka]
@@ -44,6 +47,12 @@ def all_visible(twinlock: Twinlock, position: int) -> bool:
 def relayed(twinlock: Twinlock) -> int:
     with twinlock.connect() as connection:
         row = connection.execute("SELECT position FROM log_head").fetchone()
+        return row[0] if row else 0
+
+
+def generation(twinlock: Twinlock) -> int:
+    with twinlock.connect() as connection:
+        row = connection.execute("SELECT generation FROM log_head").fetchone()
         return row[0] if row else 0
 
 
@@ -127,7 +136,7 @@ def test_a_relay_that_starts_again_repeats_nothing(on_kafka: Running, kafka: str
         on_kafka.stop()
         with twinlock.connect() as connection:  # as after a crash between put and record
             connection.execute("UPDATE log_head SET position = 0")
-            connection.execute("UPDATE relay_progress SET position = 0, record_offset = 0")
+            connection.execute("UPDATE relay_progress SET position = 0, record_offset = -1")
     ids = Counter(json.loads(r.value)["id"] for r in records(kafka, on_kafka.log.name))
     assert set(ids.values()) == {1}
     assert len(ids) == len(twinlock.store.events(0, 500))
@@ -138,22 +147,52 @@ def topic_id(admin: KafkaAdminClient, name: str) -> object:
     return told["topic_id"] if told["error_code"] == 0 else None
 
 
+def delete_topic(kafka: str, name: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    before = topic_id(admin, name)
+    admin.delete_topics([name])
+    until(lambda: topic_id(admin, name) != before)
+    admin.close()
+
+
 def test_a_lost_topic_is_filled_again_from_the_store(on_kafka: Running, kafka: str) -> None:
     twinlock = on_kafka.twinlock
     on_kafka.relay()
     on_kafka.project()
     first = a_workspace(twinlock, ["m1", "m2"])
     until(lambda: all_visible(twinlock, first))
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
-    before = topic_id(admin, on_kafka.log.name)
-    admin.delete_topics([on_kafka.log.name])
-    until(lambda: topic_id(admin, on_kafka.log.name) != before)
-    admin.close()
+    delete_topic(kafka, on_kafka.log.name)
     last = append(twinlock, MemberMFA, "m2", bound())
     until(lambda: all_visible(twinlock, last))
     equal_to_the_store(twinlock, ["m1", "m2"])
     ids = {int(json.loads(r.value)["id"]) for r in records(kafka, on_kafka.log.name)}
     assert ids == {r.position for r in twinlock.store.events(0, 500)}
+
+
+def test_what_was_put_behind_a_loss_hides_nothing(on_kafka: Running, kafka: str) -> None:
+    twinlock, log, envelope = on_kafka.twinlock, on_kafka.log, on_kafka.envelope
+    assert isinstance(log, KafkaLog)
+    a_workspace(twinlock, ["m1", "m2"])
+    put = append(twinlock, MemberMFA, "m2", bound(), *(accepted(n) for n in range(9)))
+    on_kafka.relay()
+    until(lambda: relayed(twinlock) >= put)
+    on_kafka.stop()
+    delete_topic(kafka, log.name)
+    # As the broker leaves it that lost the tail of a partition, and was given newer records before
+    # the relay noticed: these lie where older ones were, and what was between is gone.
+    last = append(twinlock, MemberMFA, "m2", accepted(10))
+    stored = twinlock.store.events(0, 500)
+    with closing(log.writer()) as writer:
+        for record in stored[:-1]:
+            event = envelope.wrap(stored[-1] if record.stream == "member/m2" else record)
+            writer.put([Outgoing(record.stream, serialized(event), headers(event))])
+    on_kafka.relay()
+    until(lambda: generation(twinlock) == 1)
+    on_kafka.project()
+    until(lambda: all_visible(twinlock, last))
+    equal_to_the_store(twinlock, ["m1", "m2"])
+    ids = {int(json.loads(r.value)["id"]) for r in records(kafka, log.name)}
+    assert ids == {record.position for record in stored}
 
 
 # kafka-python leaves sockets open where a broker was away.

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 
-from workers.ports import Delivery, LogUnavailable, Outgoing, Resume
+from workers.ports import Delivery, LogUnavailable, Outgoing, Resume, Tail
 
 PARTITIONS = 12
 BATCH = 500
@@ -122,26 +123,22 @@ class KafkaWriter:
         """Kafka's default: murmur2 of the key."""
         return partition_of(key, self._count)
 
-    def tails(self) -> dict[int, tuple[int, bytes | None]]:
+    def tails(self) -> dict[int, Tail]:
         """Read the last record of each partition."""
-        consumer = KafkaConsumer(auto_offset_reset="earliest", **_unconsumed(self._log))
-        try:
-            return _tails(consumer, self._log.topic, self._count)
-        except KafkaError as error:
-            raise LogUnavailable(type(error).__name__) from error
-        finally:
-            consumer.close()
+        with self._consumer() as consumer:
+            ends = consumer.end_offsets(self._places())
+            return _read(consumer, {place: end - 1 for place, end in ends.items()})
+
+    def read(self, offsets: Mapping[int, int]) -> dict[int, Tail]:
+        """Read a record of each of these partitions."""
+        with self._consumer() as consumer:
+            places = {place: offsets[place.partition] for place in self._places(offsets)}
+            return _read(consumer, places)
 
     def total(self) -> int:
         """The sum of the partitions' end offsets."""
-        consumer = KafkaConsumer(**_unconsumed(self._log))
-        try:
-            places = [TopicPartition(self._log.topic, number) for number in range(self._count)]
-            return sum(consumer.end_offsets(places).values())
-        except KafkaError as error:
-            raise LogUnavailable(type(error).__name__) from error
-        finally:
-            consumer.close()
+        with self._consumer() as consumer:
+            return sum(consumer.end_offsets(self._places()).values())
 
     def put(self, records: Sequence[Outgoing]) -> list[int]:
         """Send, flush and check every one."""
@@ -155,6 +152,27 @@ class KafkaWriter:
     def close(self) -> None:
         """Drop what was not sent."""
         self._producer.close(timeout=1)
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        """A consumer of no group; raises LogUnavailable."""
+        consumer = KafkaConsumer(
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **self._log.client,
+        )
+        try:
+            yield consumer
+        except KafkaError as error:
+            raise LogUnavailable(type(error).__name__) from error
+        finally:
+            consumer.close()
+
+    def _places(self, partitions: Iterable[int] | None = None) -> list[TopicPartition]:
+        """Some partitions of the topic, or all."""
+        some = range(self._count) if partitions is None else partitions
+        return [TopicPartition(self._log.topic, partition) for partition in some]
 
     def _send(self, record: Outgoing) -> Any:
         return self._producer.send(
@@ -266,25 +284,23 @@ def partition_of(key: str, count: int) -> int:
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
 
 
-def _unconsumed(log: KafkaLog) -> dict[str, Any]:
-    return {**log.client, "group_id": None, "enable_auto_commit": False}
-
-
-def _tails(consumer: Any, topic: str, count: int) -> dict[int, tuple[int, bytes | None]]:
-    places = [TopicPartition(topic, partition) for partition in range(count)]
-    ends = consumer.end_offsets(places)
-    begins = consumer.beginning_offsets(places)
-    tails: dict[int, tuple[int, bytes | None]] = {p.partition: (ends[p] - 1, None) for p in places}
-    wanted = [place for place in places if ends[place] > begins[place]]
-    consumer.assign(wanted)
-    for place in wanted:
-        consumer.seek(place, ends[place] - 1)
-    missing = {place.partition for place in wanted}
+def _read(consumer: Any, wanted: Mapping[TopicPartition, int]) -> dict[int, Tail]:
+    """The record at each of these offsets."""
+    begins, ends = consumer.beginning_offsets(list(wanted)), consumer.end_offsets(list(wanted))
+    found: dict[int, Tail] = {place.partition: (offset, None) for place, offset in wanted.items()}
+    there = [place for place, offset in wanted.items() if begins[place] <= offset < ends[place]]
+    consumer.assign(there)
+    for place in there:
+        consumer.seek(place, wanted[place])
+    missing = set(there)
     for _ in range(SECONDS * 2):
         if not missing:
-            return tails
-        for records in consumer.poll(timeout_ms=500).values():
-            for record in records:
-                tails[record.partition] = (record.offset, record.value)
-                missing.discard(record.partition)
+            return found
+        for place, records in consumer.poll(timeout_ms=500).items():
+            if place in missing:
+                record = records[0]
+                value = record.value if record.offset == wanted[place] else None
+                found[place.partition] = (wanted[place], value)
+                missing.discard(place)
+                consumer.pause(place)
     raise LogUnavailable("the last records cannot be read")
