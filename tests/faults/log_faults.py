@@ -171,7 +171,7 @@ def broker_killed(ground: Ground, size: Size) -> Seen:
 
 @scenario("F13", "the broker has lost the tail of its partitions")
 def tail_lost(ground: Ground, size: Size) -> Seen:
-    """Some times: before the relay notices, it puts newer records behind the loss, or it doesn't."""
+    """Again and again: in some, the relay puts newer records behind the loss before it notices."""
     assert ground.broker is not None
     cut, worst = 0, 0.0
     for _ in range(size.of(4)):
