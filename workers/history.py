@@ -1,6 +1,5 @@
 """The stored history, read by a connection of one's own: in order, by stream, in bounded memory."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from domain import stored
 from projections.journal import EVENTS, Entry, entry
 
 PAGE = 5000
@@ -39,7 +39,7 @@ class Stored:
             stream=self.stream,
             version=self.version,
             topic=self.topic,
-            state=json.loads(self.state),
+            state=stored.read(self.state),
         )
 
 

@@ -1,6 +1,5 @@
 """Records that could not be applied: set aside with their reason, and tried again when mended."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ import structlog
 from psycopg import Connection, Cursor
 from psycopg.rows import class_row
 
+from domain import stored
 from projections.journal import EVENTS, Entry, entry
 from projections.models import Model
 from workers.judging import Parked
@@ -108,6 +108,6 @@ def discard(connection: Connection[Any], id_: int) -> None:
 def _stream_from(cursor: Cursor[Any], position: int) -> list[Entry]:
     cursor.execute(LATER, (position,))
     return [
-        entry(position=p, stream=stream, version=version, topic=topic, state=json.loads(state))
+        entry(position=p, stream=stream, version=version, topic=topic, state=stored.read(state))
         for p, stream, version, topic, state in cursor
     ]

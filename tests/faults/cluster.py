@@ -45,9 +45,11 @@ class Member(KafkaBroker):
         kept = [line for line in lines if line.split("=")[0] not in replicated]
         kept = [line for line in kept if not line.startswith("controller.quorum.bootstrap")]
         self._settings.write_text("\n".join([*kept, *map("=".join, replicated.items())]) + "\n")
-        tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "--cluster-id", self._name]
+        tool = [*self._jvm(), "kafka.tools.StorageTool", "format"]
         done = subprocess.run(
-            [*tool, "--config", str(self._settings)], capture_output=True, text=True
+            [*tool, f"--cluster-id={self._name}", f"--config={self._settings}"],
+            capture_output=True,
+            text=True,
         )
         hold(done.returncode == 0, f"the broker's folder: {done.stdout[-200:]}")
 

@@ -187,7 +187,7 @@ class KafkaBroker:
         cluster = uuid4()
         tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "--standalone"]
         done = subprocess.run(
-            [*tool, "--cluster-id", _base64(cluster.bytes), "--config", str(self._settings)],
+            [*tool, f"--cluster-id={_base64(cluster.bytes)}", f"--config={self._settings}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
