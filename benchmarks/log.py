@@ -32,12 +32,12 @@ WINDOW = 500
 RATE = 10_000
 HOW = (
     "A broker of its own with 12 partitions. Lateness: relay and projectors run as `twinlock "
-    "worker` does it, {appends} appends come one after another at odd moments, after {warm_up} that "
-    "warm up the broker's virtual machine, and the row in the read model is looked for every half "
-    "millisecond. Speed, on a ground of its own: {events:,} events of {members:,} members; the "
-    "relay against a bare producer that sends and awaits the same records in windows of {window}; "
-    "each projector and each rebuild against COPY of as many rows into an empty table with the "
-    "same indexes."
+    "worker` does it, {appends} appends come one after another at odd moments, after {warm_up} "
+    "that warm up the broker's virtual machine, and the row in the read model is looked for every "
+    "half millisecond. Speed, on a ground of its own: {events:,} events of {members:,} members; "
+    "the relay against a bare producer that sends and awaits the same records in windows of "
+    "{window}; each projector and each rebuild against COPY of as many rows into an empty table "
+    "with the same indexes."
 )
 
 

@@ -1,6 +1,7 @@
 """Swap the one-time code that the hosted page sent along for the login's pass."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from commands.grants import Granted, sign_pass
 from commands.ports import Context, Desk
@@ -27,7 +28,7 @@ class LoginExchanged(Granted):
 def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchanged:
     """Raises CodeRejected for a wrong, used or expired code, or where the grant ended meanwhile.
 
-    Claims of the code: workspace_id, member_id, amr and epoch of the grant.
+    Claims of the code: workspace_id, member_id, amr, epoch and auth_time of the grant.
     """
     spent = desk.credentials.spend("exchange", command.code)
     if spent is None:
@@ -37,7 +38,12 @@ def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchang
     if member.epoch != claims["epoch"] or claims["workspace_id"] not in member.roles:
         raise CodeRejected("The code was not accepted.")
     token, expires_in = sign_pass(
-        desk, context, member, claims["workspace_id"], tuple(claims["amr"])
+        desk,
+        context,
+        member,
+        claims["workspace_id"],
+        tuple(claims["amr"]),
+        datetime.fromisoformat(claims["auth_time"]),
     )
     return LoginExchanged(
         position=desk.store.head(),

@@ -9,6 +9,7 @@ from commands.live_login import LiveLogin, live_login
 from commands.ports import Context, Credential, Desk
 from domain.entry import opens
 from domain.refusals import IllegalTransition
+from domain.times import rfc3339
 
 EXCHANGE = timedelta(seconds=60)
 """How long the host has to exchange the code."""
@@ -38,7 +39,10 @@ def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
         raise IllegalTransition("The login is not granted, or more is due by now.")
     return_url = command.login.claims["return_url"]
     if return_url is None:
-        token, _ = sign_pass(desk, context, login.member, login.workspace.id, command.amr)
+        granted_at = login.member.granted_at(login.id)
+        token, _ = sign_pass(
+            desk, context, login.member, login.workspace.id, command.amr, granted_at
+        )
         return LoginFinished(position=desk.store.head(), address=None, token=token)
     code = desk.chance.token()
     write = desk.credentials.issue(_exchange(login, command.amr, context), code)
@@ -56,6 +60,7 @@ def _exchange(login: LiveLogin, amr: tuple[str, ...], context: Context) -> Crede
             "member_id": login.member.id,
             "amr": list(amr),
             "epoch": login.member.epoch,
+            "auth_time": rfc3339(login.member.granted_at(login.id), "microseconds"),
         },
         expires_at=context.at + EXCHANGE,
     )

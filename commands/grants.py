@@ -1,6 +1,7 @@
 """What a granted request answers with: a pass for the member's new epoch."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from commands.ports import Context, Desk, Pass
 from domain.member_mfa import MemberMFA
@@ -22,15 +23,23 @@ class Granted(Done):
 
 
 def sign_pass(
-    desk: Desk, context: Context, member: MemberMFA, workspace_id: str, amr: tuple[str, ...]
+    desk: Desk,
+    context: Context,
+    member: MemberMFA,
+    workspace_id: str,
+    amr: tuple[str, ...],
+    auth_time: datetime | None = None,
 ) -> tuple[str, int]:
-    """A pass for `member` as it is after the append, and its life in seconds."""
+    """A pass for `member` as it is after the append, and its life in seconds.
+
+    `auth_time` is when the member proved the factors, where that is not now.
+    """
     claims = Pass(
         member_id=member.id,
         workspace_id=workspace_id,
         amr=amr,
         epoch=member.epoch,
-        auth_time=context.at,
+        auth_time=auth_time or context.at,
         issued_at=context.at,
         expires_at=context.at + desk.rules.pass_life,
         id=desk.chance.id(),

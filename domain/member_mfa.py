@@ -124,9 +124,13 @@ class MemberMFA:
         of_kind = (c for c in reversed(self.challenges) if c.purpose == purpose)
         return next((c for c in of_kind if challenge_id in (None, c.id)), None)
 
+    def granted_at(self, login_id: str) -> datetime | None:
+        """When that login was granted, within the life of a login and the newest grants."""
+        return next((at for id_, at in self.granted if id_ == login_id), None)
+
     def was_granted(self, login_id: str) -> bool:
-        """Whether that login was granted, within the life of a login and the newest grants."""
-        return any(login_id == id_ for id_, _ in self.granted)
+        """Whether it was."""
+        return self.granted_at(login_id) is not None
 
 
 Changes = dict[str, Any]

@@ -1,6 +1,7 @@
 """The page behind the mailed link, and the headers that every answer carries."""
 
 import secrets
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,6 +10,8 @@ from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.onetime import cancel_token
 from tests.http.installation import Installation
+
+PROVEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def link(here: Installation, ticket_id: str) -> tuple[str, str]:
@@ -133,6 +136,9 @@ def test_an_exchange_code_gives_the_pass_once(here: Installation) -> None:
     assert (done.status, done.body["member_id"]) == (200, member.id)
     access = f"/v1/access?workspace_id={member.workspace_id}"
     assert here.get(access, done.body["pass"]).status == 200
+    claims = here.twinlock.passes.read(done.body["pass"], datetime.now(UTC))
+    assert claims is not None
+    assert claims.auth_time == PROVEN < claims.issued_at
     again = here.post("/v1/logins/exchange", "host", {"code": code})
     assert again.told == (403, "code-rejected")
 
@@ -146,6 +152,7 @@ def hand_over(here: Installation, member_id: str, workspace_id: str) -> str:
         "member_id": member_id,
         "amr": ["pwd", "otp", "mfa"],
         "epoch": epoch,
+        "auth_time": PROVEN.isoformat(),
     }
     credential = Credential(kind="exchange", subject="some-login", claims=claims)
     also = (here.twinlock.credentials.issue(credential, code),)
