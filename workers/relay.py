@@ -166,13 +166,15 @@ class _Lead:
         """Whether a record is not where it was put: the topic is new, or has lost its tail.
 
         Tails alone do not tell: records may have been put behind the loss before it was noticed.
+        What retention has removed is no loss.
         """
         ends = {partition: offset for partition, (offset, _) in tails.items()}
         if any(place.offset > ends.get(p, -1) for p, place in recorded.items()):
             return True
         put = {p: place for p, place in recorded.items() if place.position}
         found = self._writer.read({p: place.offset for p, place in put.items()})
-        return any(self._told(found[p])[0] != place.position for p, place in put.items())
+        there = {p: tail for p, tail in found.items() if tail[1] is not None}
+        return any(self._told(tail)[0] != put[p].position for p, tail in there.items())
 
     def _begin_anew(self, tails: Mapping[int, Tail]) -> dict[int, Place]:
         """A new generation begins behind all that is there, and will hold the whole history.

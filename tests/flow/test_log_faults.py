@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from domain.member_mfa import MemberMFA
 from projections import standing
@@ -193,6 +193,22 @@ def test_what_was_put_behind_a_loss_hides_nothing(on_kafka: Running, kafka: str)
     equal_to_the_store(twinlock, ["m1", "m2"])
     ids = {int(json.loads(r.value)["id"]) for r in records(kafka, log.name)}
     assert ids == {record.position for record in stored}
+
+
+def test_what_retention_removed_is_not_put_again(on_kafka: Running, kafka: str) -> None:
+    twinlock, topic = on_kafka.twinlock, on_kafka.log.name
+    first = a_workspace(twinlock, ["m1", "m2"])
+    on_kafka.relay()
+    until(lambda: relayed(twinlock) >= first)
+    on_kafka.stop()
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.delete_records({TopicPartition(topic, number): -1 for number in range(PARTITIONS)})
+    admin.close()
+    on_kafka.relay()
+    last = append(twinlock, MemberMFA, "m2", bound())
+    until(lambda: relayed(twinlock) >= last)
+    assert generation(twinlock) == 0
+    assert [int(json.loads(r.value)["id"]) for r in records(kafka, topic)] == [last]
 
 
 # kafka-python leaves sockets open where a broker was away.
