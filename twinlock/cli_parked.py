@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -55,11 +54,9 @@ def retry(id_: Id) -> None:
             parking.retry(connection, _model(row.model), row)
         except parking.NotOurs:
             fail("it is no event of the store; discard it", REFUSED)
-        except psycopg.Error:
-            raise
-        except Exception as error:  # whatever the event breaks, it stays parked
-            what = f"position {row.position} still fails in {row.model}"
-            fail(f"{what}: {type(error).__name__} {error}".rstrip(), REFUSED)
+        except parking.StillFails as failed:
+            what, why = f"position {failed.position} still fails in {row.model}", failed.__cause__
+            fail(f"{what}: {type(why).__name__} {why}".rstrip(), REFUSED)
     typer.echo(f"applied: position {row.position} in {row.model}")
 
 

@@ -145,7 +145,7 @@ class TopicWitness:
     def newest(self) -> str | None:
         """The last record."""
         with closing(self._log.writer()) as writer:
-            values = [value for _, value in writer.tails().values() if value is not None]
+            values = [value for value in writer.read(writer.ends()).values() if value is not None]
         return values[-1].decode(errors="replace") if values else None
 
     def put(self, notes: Sequence[str]) -> None:

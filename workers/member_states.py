@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from psycopg import Connection
@@ -21,7 +21,16 @@ from domain.member_mfa import MemberMFA
 from domain.refusals import Unavailable
 from domain.times import rfc3339
 from workers.loops import keep_going, leads
-from workers.ports import Connect, Followed, LogWriter, Outgoing, RelayedLog, Source, StoredRecord
+from workers.ports import (
+    Connect,
+    Followed,
+    LogChanged,
+    LogWriter,
+    Outgoing,
+    RelayedLog,
+    Source,
+    StoredRecord,
+)
 from workers.schemas import DIALECT
 
 SUFFIX = ".members"
@@ -79,20 +88,17 @@ log = structlog.get_logger()
 Load = Callable[[str], MemberMFA]
 
 
-class StateWriter(LogWriter, Protocol):
-    """A writer that also knows how much was ever put."""
-
-    def total(self) -> int:
-        """The sum of the partitions' end offsets; raises LogUnavailable."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The position up to which states were put, and how many records the topic has had."""
+    """The position up to which states were put, and each partition's last offset."""
 
     position: int
-    total: int
+    ends: Mapping[int, int]
+
+    @property
+    def total(self) -> int:
+        """How many records the topic has had."""
+        return sum(end + 1 for end in self.ends.values())
 
 
 class MemberStates:
@@ -114,23 +120,21 @@ class MemberStates:
             while not leads(connection, f"members {self._topic.name}"):
                 if stop.wait(BEAT * 4):
                     return
-            writer: Any = self._topic.writer()
-            with closing(writer), closing(self._store.follow()) as source:
-                done = self._resume(connection, writer.total())
+            with closing(self._topic.writer()) as writer, closing(self._store.follow()) as source:
+                done = self._resume(connection, writer.ends())
                 while not stop.is_set():
                     done = self._beat(connection, writer, source, done)
 
     def _beat(
-        self, connection: Connection[Any], writer: StateWriter, source: Source, done: Done
+        self, connection: Connection[Any], writer: LogWriter, source: Source, done: Done
     ) -> Done:
         head = source.head()
         records = source.events(done.position, WINDOW)
         if records:
-            states = self._states(records)
-            writer.put(states)
-            return self._save(connection, Done(records[-1].position, done.total + len(states)))
+            ends = _put(writer, self._states(records), done.ends)
+            return self._save(connection, Done(records[-1].position, ends))
         if head > done.position:
-            return self._save(connection, Done(head, done.total))
+            return self._save(connection, Done(head, done.ends))
         if source.wait(BEAT):
             time.sleep(GATHER)
         connection.execute("SELECT")
@@ -150,18 +154,31 @@ class MemberStates:
         value = None if member.erased else state(member)
         return Outgoing(f"member/{member_id}", value, {"type": TYPE})
 
-    def _resume(self, connection: Connection[Any], total: int) -> Done:
-        """Where to go on; a topic that holds less than was put is a new one."""
+    def _resume(self, connection: Connection[Any], ends: Mapping[int, int]) -> Done:
+        """Where to go on; a topic that holds less than was put is a new one, or has lost some."""
         row = connection.execute(LOAD, (MODEL, self._topic.name)).fetchone()
         position, put = row or (0, 0)
-        if total < put:
+        if (there := Done(0, ends)).total < put:
             log.warning("member_states.topic_is_new", topic=self._topic.name)
-            position = 0
-        return Done(position, total)
+            return there
+        return Done(position, ends)
 
     def _save(self, connection: Connection[Any], done: Done) -> Done:
         connection.execute(SAVE, (MODEL, self._topic.name, done.position, done.total))
         return done
+
+
+def _put(
+    writer: LogWriter, states: Sequence[Outgoing], ends: Mapping[int, int]
+) -> Mapping[int, int]:
+    """Put states, and answer the new ends; raises LogChanged if offsets went back."""
+    reached = dict(ends)
+    for state_, offset in zip(states, writer.put(states), strict=True):
+        partition = writer.partition(state_.key)
+        if offset <= reached[partition]:
+            raise LogChanged
+        reached[partition] = offset
+    return reached
 
 
 def state(member: MemberMFA) -> bytes:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor, OperationalError
 from psycopg.rows import class_row
 
-from domain import stored
-from projections.journal import EVENTS, Entry, entry
+from projections.journal import EVENTS
 from projections.models import Model
+from workers.history import Stored
 from workers.judging import Parked
 
 KEPT_BYTES = 65536
@@ -42,6 +42,14 @@ class ParkedRow:
 
 class NotOurs(Exception):
     """The record is no event of the store, so there is nothing to apply."""
+
+
+class StillFails(Exception):
+    """The event at `position` cannot be applied; its cause says why."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
 
 
 def park(cursor: Cursor[Any], model: str, parked: Sequence[Parked]) -> None:
@@ -89,14 +97,15 @@ def parked_record(connection: Connection[Any], id_: int) -> ParkedRow | None:
 def retry(connection: Connection[Any], model: Model, row: ParkedRow) -> None:
     """Apply the event, and what came after it in its stream, as the store has them.
 
-    Raises NotOurs for a record that is no event, and whatever the model raises if it still fails.
+    Raises NotOurs for a record that is no event, and StillFails where it, or what came after it,
+    still cannot be applied.
     """
     if row.position is None:
         raise NotOurs
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT FROM progress WHERE model = %s FOR UPDATE", (row.model,))
-        for one in _stream_from(cursor, row.position):
-            model.apply(cursor, [one])
+        for stored_ in cursor.execute(LATER, (row.position,)).fetchall():
+            _apply(cursor, model, Stored(*stored_))
         cursor.execute("DELETE FROM parked WHERE id = %s", (row.id,))
 
 
@@ -105,9 +114,10 @@ def discard(connection: Connection[Any], id_: int) -> None:
     connection.execute("DELETE FROM parked WHERE id = %s", (id_,))
 
 
-def _stream_from(cursor: Cursor[Any], position: int) -> list[Entry]:
-    cursor.execute(LATER, (position,))
-    return [
-        entry(position=p, stream=stream, version=version, topic=topic, state=stored.read(state))
-        for p, stream, version, topic, state in cursor
-    ]
+def _apply(cursor: Cursor[Any], model: Model, one: Stored) -> None:
+    try:
+        model.apply(cursor, [one.entry()])
+    except OperationalError:
+        raise
+    except Exception as error:  # whatever an event breaks
+        raise StillFails(one.position) from error

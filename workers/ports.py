@@ -75,10 +75,6 @@ class Delivery:
     value: bytes
 
 
-Tail = tuple[int, bytes | None]
-"""A record's offset and value; -1 and None where there is none."""
-
-
 class LogUnavailable(Exception):
     """The log cannot be reached now."""
 
@@ -94,12 +90,12 @@ class LogWriter(Protocol):
         """Where records of this key go."""
         ...
 
-    def tails(self) -> Mapping[int, Tail]:
-        """The last record of each partition; raises LogUnavailable."""
+    def ends(self) -> Mapping[int, int]:
+        """The offset of each partition's last record; -1: none. Raises LogUnavailable."""
         ...
 
-    def read(self, offsets: Mapping[int, int]) -> Mapping[int, Tail]:
-        """The records at these offsets, by partition; no value where there is no such record."""
+    def read(self, offsets: Mapping[int, int]) -> Mapping[int, bytes | None]:
+        """The records at an offset of each of these partitions; None where there is none now."""
         ...
 
     def put(self, records: Sequence[Outgoing]) -> Sequence[int]:

@@ -1,6 +1,6 @@
 """The relay: puts every event on the log, in order, by one leader at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Event
@@ -23,7 +23,6 @@ from workers.ports import (
     RelayedLog,
     Source,
     StoredRecord,
-    Tail,
 )
 
 WINDOW = 500
@@ -114,8 +113,10 @@ class _Lead:
         self._writer = writer
         self._topic = topic
         self._envelope = envelope
-        tails = writer.tails()
-        self._stay_apart(tails)
+        ends = writer.ends()
+        told = {partition: self._told(value) for partition, value in writer.read(ends).items()}
+        self._stay_apart(told.values())
+        tails = {partition: Place(end, told[partition][0]) for partition, end in ends.items()}
         self._generation, self.position, self._last = self._resume(tails)
 
     def put(self, records: Sequence[StoredRecord]) -> None:
@@ -146,7 +147,7 @@ class _Lead:
             log.error("relay.unreadable_event", position=record.position)
         return Outgoing(record.stream, serialized(event), headers(event))
 
-    def _resume(self, tails: Mapping[int, Tail]) -> tuple[int, int, dict[int, Place]]:
+    def _resume(self, tails: Mapping[int, Place]) -> tuple[int, int, dict[int, Place]]:
         """The topic's generation, the position to go on from, and what each partition has."""
         with self._connection.transaction():
             progress.choose(self._connection, self._topic)
@@ -159,48 +160,39 @@ class _Lead:
                 recorded = self._begin_anew(tails)
             head = self._connection.execute("SELECT generation, position FROM log_head").fetchone()
         assert head is not None
-        last = {p: self._furthest(recorded.get(p, NOWHERE), tail) for p, tail in tails.items()}
+        last = {p: _furthest(recorded.get(p, NOWHERE), tail) for p, tail in tails.items()}
         return head[0], head[1], last
 
-    def _is_another(self, recorded: Mapping[int, Place], tails: Mapping[int, Tail]) -> bool:
+    def _is_another(self, recorded: Mapping[int, Place], tails: Mapping[int, Place]) -> bool:
         """Whether a record is not where it was put: the topic is new, or has lost its tail.
 
         Tails alone do not tell: records may have been put behind the loss before it was noticed.
         What retention has removed is no loss.
         """
-        ends = {partition: offset for partition, (offset, _) in tails.items()}
-        if any(place.offset > ends.get(p, -1) for p, place in recorded.items()):
+        if any(place.offset > tails.get(p, NOWHERE).offset for p, place in recorded.items()):
             return True
         put = {p: place for p, place in recorded.items() if place.position}
         found = self._writer.read({p: place.offset for p, place in put.items()})
-        there = {p: tail for p, tail in found.items() if tail[1] is not None}
-        return any(self._told(tail)[0] != put[p].position for p, tail in there.items())
+        there = {p: value for p, value in found.items() if value is not None}
+        return any(self._told(value)[0] != put[p].position for p, value in there.items())
 
-    def _begin_anew(self, tails: Mapping[int, Tail]) -> dict[int, Place]:
+    def _begin_anew(self, tails: Mapping[int, Place]) -> dict[int, Place]:
         """A new generation begins behind all that is there, and will hold the whole history.
 
         What is there has gaps nobody knows of: its readers would take later events for applied.
         """
         self._connection.execute("UPDATE log_head SET generation = generation + 1, position = 0")
         self._connection.execute("DELETE FROM relay_progress")
-        ends = {partition: offset for partition, (offset, _) in tails.items()}
+        ends = {partition: tail.offset for partition, tail in tails.items()}
         self._connection.execute(BEGIN_ANEW, (list(ends), list(ends.values())))
         return {partition: Place(end, 0) for partition, end in ends.items()}
 
-    def _furthest(self, recorded: Place, tail: Tail) -> Place:
-        """What was recorded, or what a leader put behind it and did not live to record."""
-        offset, _ = tail
-        told, _ = self._told(tail)
-        ahead = offset > recorded.offset and told > recorded.position
-        return Place(offset, told) if ahead else recorded
-
-    def _stay_apart(self, tails: Mapping[int, Tail]) -> None:
+    def _stay_apart(self, told: Collection[tuple[int, str]]) -> None:
         """Keep a restored store's new positions apart from those that the topic has told already.
 
         The next position is drawn beyond the topic's last, so that none ever means two events.
         Raises TopicAhead where the store has gone on since: another topic has to be taken.
         """
-        told = [self._told(tail) for tail in tails.values()]
         last = max((position for position, _ in told), default=0)
         told_at = max((time for _, time in told), default="")
         row = self._connection.execute("SELECT twinlock_last_id()").fetchone()
@@ -218,13 +210,13 @@ class _Lead:
                 return str(stored.read(state)["time"])
         return ""
 
-    def _told(self, tail: Tail) -> tuple[int, str]:
-        """Position and time of a partition's last event; a forged one says nothing.
+    def _told(self, value: bytes | None) -> tuple[int, str]:
+        """Position and time of the event in a record; a forged one says nothing.
 
         It puts again what may be there; times are of one form, so that they compare.
         """
         try:
-            event = self._envelope.unwrap(tail[1] or b"")
+            event = self._envelope.unwrap(value or b"")
             return int(event["id"]), str(event.get("time", ""))
         except Forged:
             return 0, ""
@@ -237,6 +229,12 @@ class _Lead:
         if self._connection.execute(RECORD, told).fetchone() is None:
             raise Deposed
         self.position = position
+
+
+def _furthest(recorded: Place, tail: Place) -> Place:
+    """What was recorded, or what a leader put behind it and did not live to record."""
+    ahead = tail.offset > recorded.offset and tail.position > recorded.position
+    return tail if ahead else recorded
 
 
 def _beat(lead: _Lead, source: Source) -> None:

@@ -29,7 +29,7 @@ from twinlock.dev.kafka import KafkaBroker
 from twinlock.dev.ports import LOOPBACK, free_port
 from twinlock.dev.postgres import Postgres
 from twinlock.settings import Settings
-from workers import mail_queue
+from workers import mail_queue, member_states
 
 LATE: Final = 120.0
 """Seconds after which a read model that is still behind counts as stuck."""
@@ -103,12 +103,19 @@ class Ground:
         with patient(self.twinlock) as connection:
             head = self.twinlock.store.head()
             models = [*MODELS, mail_queue.MODEL] if mails else MODELS
-            while not all(visible(connection, model.key, head) for model in models):
+            while late := self._late(connection, [model.key for model in models], head):
                 if time.monotonic() - begun > LATE:
-                    late = [m.key for m in models if not visible(connection, m.key, head)]
                     raise TimeoutError(f"{late} have not come to position {head}")
                 time.sleep(0.05)
         return time.monotonic() - begun
+
+    def _late(self, connection: psycopg.Connection[Any], models: list[str], head: int) -> list[str]:
+        late = [model for model in models if not visible(connection, model, head)]
+        if self.twinlock.settings.kafka:
+            query = "SELECT FROM progress WHERE model = %s AND position >= %s"
+            if not connection.execute(query, (member_states.MODEL, head)).fetchall():
+                late.append(member_states.MODEL)
+        return late
 
 
 @contextmanager

@@ -183,14 +183,14 @@ def tail_lost(ground: Ground, size: Size) -> Seen:
             time.sleep(1)
         worst = max(worst, drained(ground))
         hold(not load.failures, f"{load.failures[:3]}")
-    return Seen(cut, worst, "half of each of 12 partitions, each time")
+    return Seen(cut, worst, "half of each partition, of events and of states, each time")
 
 
 def cut_tails(ground: Ground) -> int:
-    """Halve the newest segment of each partition; how many there were."""
+    """Halve the newest segment of each partition, of events and states; how many there were."""
     assert ground.broker is not None
     cut = 0
-    for segment in (ground.broker.folder / "data").glob(f"{ground.topic}-*/*.log"):
+    for segment in (ground.broker.folder / "data").glob(f"{ground.topic}[-.]*/*.log"):
         size = segment.stat().st_size
         if size > 0:
             with segment.open("r+b") as file:

@@ -10,12 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.member_mfa import MemberMFA
 from projections.models import MODELS
 from tests.faults.ground import Ground, patient
 from tests.faults.journal import ACCEPTED, GRANTED, REJECTED, Acknowledged
 from tests.flow.topics import Record, consume
 from twinlock.backend import log_of, partition_of
-from workers import rebuild
+from workers import member_states, rebuild
 from workers.rebuild_marks import Live
 
 READ = """
@@ -66,7 +67,10 @@ def judge(ground: Ground) -> Verdict:
     _acknowledged(verdict, ground, history)
     _once(verdict, ground, history)
     _same(verdict, "audit trail", {one.position for one in history}, Counter(p for (p,) in rows))
-    strange = _on_the_topic(verdict, ground, history) if ground.twinlock.settings.kafka else 0
+    strange = 0
+    if ground.twinlock.settings.kafka:
+        strange = _on_the_topic(verdict, ground, history)
+        _member_states(verdict, ground, history)
     if aside is not None and aside[0] != strange:
         verdict.lose(f"{aside[0]} records are parked, and {strange} on the topic are not ours")
     _read_models(verdict, ground)
@@ -185,6 +189,17 @@ def _same(verdict: Verdict, name: str, wanted: set[int], found: Counter[int]) ->
         verdict.lose(f"{position} is not in the {name}")
     for position in sorted(found.keys() - wanted):
         verdict.double(f"{position} is in the {name} only")
+
+
+def _member_states(verdict: Verdict, ground: Ground, history: list[Stored]) -> None:
+    """The newest record of each member is what the member's stream says."""
+    topic = f"{ground.topic}{member_states.SUFFIX}"
+    records = consume(ground.twinlock.settings.kafka, topic)
+    newest = {r.key: r.payload for r in sorted(records, key=lambda each: each.offset)}
+    for stream in {one.stream for one in history if one.stream.startswith("member/")}:
+        member = ground.twinlock.store.load(MemberMFA, stream.partition("/")[2])
+        if newest.get(stream) != member_states.state(member).decode():
+            verdict.lose(f"the state of {stream} on its topic")
 
 
 def _read_models(verdict: Verdict, ground: Ground) -> None:

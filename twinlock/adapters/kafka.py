@@ -20,7 +20,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 
-from workers.ports import Delivery, LogUnavailable, Outgoing, Resume, Tail
+from workers.ports import Delivery, LogUnavailable, Outgoing, Resume
 
 PARTITIONS = 12
 BATCH = 500
@@ -123,22 +123,17 @@ class KafkaWriter:
         """Kafka's default: murmur2 of the key."""
         return partition_of(key, self._count)
 
-    def tails(self) -> dict[int, Tail]:
-        """Read the last record of each partition."""
+    def ends(self) -> dict[int, int]:
+        """Ask where each partition ends."""
         with self._consumer() as consumer:
-            ends = consumer.end_offsets(self._places())
-            return _read(consumer, {place: end - 1 for place, end in ends.items()})
+            found = consumer.end_offsets(self._places(range(self._count)))
+            return {place.partition: end - 1 for place, end in found.items()}
 
-    def read(self, offsets: Mapping[int, int]) -> dict[int, Tail]:
+    def read(self, offsets: Mapping[int, int]) -> dict[int, bytes | None]:
         """Read a record of each of these partitions."""
         with self._consumer() as consumer:
-            places = {place: offsets[place.partition] for place in self._places(offsets)}
-            return _read(consumer, places)
-
-    def total(self) -> int:
-        """The sum of the partitions' end offsets."""
-        with self._consumer() as consumer:
-            return sum(consumer.end_offsets(self._places()).values())
+            places = self._places(offsets)
+            return _read(consumer, {place: offsets[place.partition] for place in places})
 
     def put(self, records: Sequence[Outgoing]) -> list[int]:
         """Send, flush and check every one."""
@@ -169,10 +164,8 @@ class KafkaWriter:
         finally:
             consumer.close()
 
-    def _places(self, partitions: Iterable[int] | None = None) -> list[TopicPartition]:
-        """Some partitions of the topic, or all."""
-        some = range(self._count) if partitions is None else partitions
-        return [TopicPartition(self._log.topic, partition) for partition in some]
+    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._log.topic, partition) for partition in partitions]
 
     def _send(self, record: Outgoing) -> Any:
         return self._producer.send(
@@ -284,23 +277,20 @@ def partition_of(key: str, count: int) -> int:
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
 
 
-def _read(consumer: Any, wanted: Mapping[TopicPartition, int]) -> dict[int, Tail]:
-    """The record at each of these offsets."""
+def _read(consumer: Any, wanted: Mapping[TopicPartition, int]) -> dict[int, bytes | None]:
+    """The value of the record at each of these offsets, where there is one."""
     begins, ends = consumer.beginning_offsets(list(wanted)), consumer.end_offsets(list(wanted))
-    found: dict[int, Tail] = {place.partition: (offset, None) for place, offset in wanted.items()}
-    there = [place for place, offset in wanted.items() if begins[place] <= offset < ends[place]]
-    consumer.assign(there)
-    for place in there:
+    found: dict[int, bytes | None] = {place.partition: None for place in wanted}
+    missing = {place for place, offset in wanted.items() if begins[place] <= offset < ends[place]}
+    consumer.assign(list(missing))
+    for place in missing:
         consumer.seek(place, wanted[place])
-    missing = set(there)
     for _ in range(SECONDS * 2):
         if not missing:
             return found
-        for place, records in consumer.poll(timeout_ms=500).items():
+        for place, (first, *_) in consumer.poll(timeout_ms=500).items():
             if place in missing:
-                record = records[0]
-                value = record.value if record.offset == wanted[place] else None
-                found[place.partition] = (wanted[place], value)
-                missing.discard(place)
+                found[place.partition] = first.value if first.offset == wanted[place] else None
+                missing.remove(place)
                 consumer.pause(place)
     raise LogUnavailable("the last records cannot be read")
