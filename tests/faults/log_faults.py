@@ -199,12 +199,17 @@ def cut_tails(ground: Ground) -> int:
     return cut
 
 
+def delete_topic(ground: Ground, topic: str) -> None:
+    """Delete a topic, as an operator might."""
+    admin = KafkaAdminClient(bootstrap_servers=ground.twinlock.settings.kafka)
+    admin.delete_topics([topic])
+    admin.close()
+
+
 @scenario("F14", "the topic deleted")
 def topic_deleted(ground: Ground, size: Size) -> Seen:
     with under(ground.load) as load:
-        admin = KafkaAdminClient(bootstrap_servers=ground.twinlock.settings.kafka)
-        admin.delete_topics([ground.topic])
-        admin.close()
+        delete_topic(ground, ground.topic)
         begun = time.monotonic()
         answered_after(ground, begun)
         time.sleep(3)

@@ -9,6 +9,7 @@ from typing import Any
 from tests.faults.database_faults import answered_after, backup_of
 from tests.faults.ground import Ground, another_address, patient, wait_until_open
 from tests.faults.load import Answer, under
+from tests.faults.log_faults import delete_topic
 from tests.faults.people import code_at, step_now
 from tests.faults.scenarios import Seen, Size, hold, scenario
 from tests.flow.client import Reply
@@ -25,6 +26,7 @@ from tests.flow.people import (
     pass_with_code,
 )
 from tests.support.built import a_master_key
+from workers import member_states
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
@@ -204,6 +206,8 @@ def restored(ground: Ground, size: Size) -> Seen:
         data = ground.postgres.folder / "data"
         shutil.rmtree(data)
         copy.rename(data)
+    # As docs/operations.md tells the operator: the states are of the lost time.
+    delete_topic(ground, f"{ground.topic}{member_states.SUFFIX}")
     begun = time.monotonic()
     ground.postgres.restart()
     dropped = ground.journal.forget_after(kept)
