@@ -12,6 +12,7 @@ from api.guards import Guard
 Handler = Callable[..., "Answer"]
 Answers = Mapping[int, type[BaseModel] | None]
 ALWAYS = ("malformed", "unavailable")
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Answer:
     status: int = 200
     body: BaseModel | None = None
     stream: Iterable[bytes] | None = None
-    media_type: str = "application/json"
+    media_type: str = JSON
     closed: Callable[[], None] | None = None
     position: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +37,8 @@ class Call:
 
     `expects` is the kind of token that it is mostly called with, None where no Authorization
     header is read; `optional` says that it also goes without. `reads` is the read model that it
-    waits for. `judged` describes a query that the handler itself judges.
+    waits for. `judged` describes a query that the handler itself judges. `media_types` are those of
+    its 200.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -50,6 +52,7 @@ class Call:
     optional: bool
     repeatable: bool
     judged: type[BaseModel] | None
+    media_types: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -112,6 +115,7 @@ class Calls:
         reads: str | None = None,
         optional: bool = False,
         judged: type[BaseModel] | None = None,
+        media_types: tuple[str, ...] = (JSON,),
         repeatable: bool,
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
@@ -128,6 +132,7 @@ class Calls:
                     optional=optional,
                     repeatable=repeatable,
                     judged=judged,
+                    media_types=media_types,
                 )
             )
             return handler

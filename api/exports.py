@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import request
 
-from api.calls import Answer
+from api.calls import JSON, Answer
 from api.csv_lines import csv_lines
 from api.visits import Visit
 from commands.record_export import RecordExport
@@ -16,7 +16,6 @@ from projections import audit_trail
 from projections.audit_summary import Summary, given, summary
 from projections.audit_trail import Filter, Row
 
-JSON = "application/json"
 KINDS = {"application/x-ndjson": "ndjson", "application/ndjson": "ndjson", "text/csv": "csv"}
 PAGE = 500
 COLUMNS = (

@@ -1,5 +1,6 @@
 """The one home of flask-openapi: calls become Flask views, and an OpenAPI 3.1 document."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ from flask_openapi.openapi import OpenAPI
 from pydantic import ValidationError
 
 from api import answers
-from api.calls import ALWAYS, Call, Calls
+from api.calls import ALWAYS, JSON, Call, Calls
 from api.pipeline import Pipeline
 from api.problems import MEDIA_TYPE
 from api.refusals import status_of_slug
@@ -24,17 +25,29 @@ DESCRIPTION = (
     "MFA management: binding, logins, policies, unbinding and the audit trail. "
     "Every refusal is application/problem+json (RFC 9457) with a `type` that ends in its slug."
 )
+VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+TEXT = {"schema": {"type": "string"}}
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 
 
 class _Application(OpenAPI):
-    """Without asynchronous views, so that none is looked at for being one."""
+    """Knows its calls, and that none of its views is asynchronous."""
+
+    def __init__(self, name: str, **said: Any) -> None:
+        super().__init__(name, **said)
+        self.calls: list[Call] = []
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
 
+    def generate_spec_json(self) -> None:
+        """The library documents JSON alone."""
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        for call in self.calls:
+            _tell_media_types(self.spec_json, call)
 
-def application(name: str) -> OpenAPI:
+
+def application(name: str) -> _Application:
     """A Flask application that documents itself; the pages of the library stay off."""
     app = _Application(
         name,
@@ -53,7 +66,7 @@ def application(name: str) -> OpenAPI:
     return app
 
 
-def mount(app: OpenAPI, pipeline: Pipeline, areas: Iterable[Calls]) -> None:
+def mount(app: _Application, pipeline: Pipeline, areas: Iterable[Calls]) -> None:
     """Make views of the calls and document them.
 
     One blueprint holds all: of a path that two of them share, the library keeps one's methods.
@@ -65,6 +78,7 @@ def mount(app: OpenAPI, pipeline: Pipeline, areas: Iterable[Calls]) -> None:
             said = _said(call) | {"tags": [{"name": area.area}]}
             register(call.rule, **said)(_view(pipeline, call))
             pipeline.calls[f"{blueprint.name}.{call.name}"] = call
+            app.calls.append(call)
     app.register_api(blueprint)
 
 
@@ -112,6 +126,18 @@ def _responses(call: Call) -> dict[str, Any]:
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             }
     return said
+
+
+def _tell_media_types(spec: dict[str, Any], call: Call) -> None:
+    """What else a call answers than JSON: another kind of it, or text."""
+    if call.media_types == (JSON,):
+        return
+    path = VARIABLE.sub(r"{\1}", call.rule)
+    answer = spec["paths"][path][call.method.lower()]["responses"]["200"]
+    json = answer.get("content", {}).get(JSON, TEXT)
+    answer["content"] = {
+        name: json if name == JSON or name.endswith("+json") else TEXT for name in call.media_types
+    }
 
 
 def _slugs(call: Call) -> list[str]:

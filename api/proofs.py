@@ -50,7 +50,11 @@ class ProofOfConsistency(Shape):
 
 
 @calls.get(
-    "/.well-known/twinlock-notary-keys", guard=guards.anyone, answers={200: None}, expects=None
+    "/.well-known/twinlock-notary-keys",
+    guard=guards.anyone,
+    answers={200: None},
+    media_types=(TEXT,),
+    expects=None,
 )
 def get_notary_keys(visit: Visit) -> Answer:
     """The keys that checkpoints and exports are verified with, one a line, the newest first."""
@@ -61,6 +65,7 @@ def get_notary_keys(visit: Visit) -> Answer:
     "/v1/audit/checkpoint",
     guard=guards.roles("auditor"),
     answers={200: None},
+    media_types=(TEXT,),
     refuses=("not-found",),
     reads=STORE,
 )

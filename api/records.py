@@ -3,7 +3,7 @@
 from functools import partial
 
 from api import answers, exports, following, guards, reading
-from api.calls import Answer, Calls
+from api.calls import JSON, Answer, Calls
 from api.problems import no_such_thing
 from api.shapes import AuditQuery, EventsQuery
 from api.visits import Visit
@@ -16,6 +16,7 @@ calls = Calls("Audit and events")
     "/v1/audit",
     guard=guards.roles("auditor", "owner"),
     answers={200: answers.Audit},
+    media_types=(JSON, "application/x-ndjson", "text/csv"),
     refuses=("not-found",),
     reads=audit_trail.KEY,
 )
@@ -54,6 +55,7 @@ def read_audit(visit: Visit, query: AuditQuery) -> Answer:
     "/v1/events",
     guard=guards.roles("auditor", "analyst"),
     answers={200: answers.Events},
+    media_types=(JSON, following.MEDIA_TYPE),
     reads=reading.STORE,
 )
 def read_events(visit: Visit, query: EventsQuery) -> Answer:

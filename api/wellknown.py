@@ -11,6 +11,7 @@ from api.visits import Visit
 
 calls = Calls("Installation")
 Schema = Mapping[str, Any]
+SCHEMA = "application/schema+json"
 
 
 @calls.get(
@@ -31,6 +32,7 @@ def get_keys(visit: Visit) -> Answer:
     "/v1/schemas/<type>",
     guard=guards.anyone,
     answers={200: answers.Schema},
+    media_types=(SCHEMA,),
     refuses=("not-found",),
     expects=None,
 )
@@ -41,7 +43,7 @@ def get_schema(visit: Visit, path: SchemaPath) -> Answer:
         raise no_such_thing()
     return Answer(
         body=answers.Schema(dict(schema)),
-        media_type="application/schema+json",
+        media_type=SCHEMA,
         headers={"Cache-Control": "public, max-age=3600"},
     )
 

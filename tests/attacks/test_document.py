@@ -126,9 +126,13 @@ def lead(case: Case[Any], known: dict[str, str], needed: dict[str, str]) -> None
         parts.update({name: known[name] for name in parts if name in known})
     case.query.pop("cursor", None)  # signed: none that is made up holds
     case.query.update({n: v for n, v in TAME.items() if n in case.query})
+    whole = {n: int(v) for n, v in case.query.items() if isinstance(v, float) and v.is_integer()}
+    case.query.update(whole)  # 2.0 is an integer in JSON Schema, and no way to write one in a query
     if isinstance(case.body, dict):
         case.body.update({n: v for n, v in needed.items() if case.body.get(n) is None})
         case.body.pop("grace_until", None)
+        if case.body.get("to") is not None:
+            case.body["to"] = "agent-b"  # forwarded to an agent there is
         if "put_mfa_policy" in str(case.operation.definition.raw) and not needed:
             case.body.pop("code", None)  # the host sends none
 
