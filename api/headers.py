@@ -1,4 +1,4 @@
-"""Headers that every answer carries unless it says otherwise, whoever made the answer."""
+"""Headers that every answer carries unless it says otherwise, whatever made it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-SECURITY = {
+ALWAYS = {
+    "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-ALWAYS = {"Cache-Control": "no-store", **SECURITY}
 
 
 def with_headers(application: "WSGIApplication") -> "WSGIApplication":
-    """The application, whose answers carry ALWAYS; each header in one's own words is left."""
+    """The application, whose answers carry ALWAYS; a header that is there is left."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:

@@ -25,7 +25,12 @@ CREATE TABLE IF NOT EXISTS relay_progress (
     record_offset bigint NOT NULL,
     position bigint NOT NULL
 );
-ALTER TABLE relay_progress ADD COLUMN IF NOT EXISTS first_offset bigint NOT NULL DEFAULT 0;
+DO $$ BEGIN  -- the lock is taken only where there is something to alter
+    IF NOT EXISTS (SELECT FROM pg_attribute
+        WHERE attrelid = 'relay_progress'::regclass AND attname = 'first_offset')
+    THEN ALTER TABLE relay_progress ADD COLUMN first_offset bigint NOT NULL DEFAULT 0;
+    END IF;
+END $$;
 CREATE TABLE IF NOT EXISTS progress (
     model text NOT NULL,
     log text NOT NULL,
@@ -57,7 +62,7 @@ SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (
 ) ELSE head.position >= %(at_least)s AND NOT EXISTS (
     SELECT FROM relay_progress AS put LEFT JOIN progress AS applied
         ON applied.model = %(model)s AND applied.log = head.log
-        AND applied.partition = put.partition
+        AND applied.partition = put.partition AND applied.generation = head.generation
     WHERE coalesce(applied.position, 0) < least(put.position, %(at_least)s)
 ) END
 FROM log_head AS head
@@ -69,7 +74,7 @@ SELECT CASE WHEN head.log = '{EMBEDDED}' THEN (
     SELECT min(coalesce(applied.position, 0))
     FROM relay_progress AS put LEFT JOIN progress AS applied
         ON applied.model = %(model)s AND applied.log = head.log
-        AND applied.partition = put.partition
+        AND applied.partition = put.partition AND applied.generation = head.generation
     WHERE coalesce(applied.position, 0) < put.position
 )) END
 FROM log_head AS head

@@ -131,7 +131,11 @@ class MemberStates:
         head = source.head()
         records = source.events(done.position, WINDOW)
         if records:
-            ends = _put(writer, self._states(records), done.ends)
+            try:
+                ends = _put(writer, self._states(records), done.ends)
+            except LogChanged:
+                self._save(connection, Done(0, done.ends))  # all states again
+                raise
             return self._save(connection, Done(records[-1].position, ends))
         if head > done.position:
             return self._save(connection, Done(head, done.ends))

@@ -15,6 +15,13 @@ from workers.history import Stored
 from workers.judging import Parked
 
 KEPT_BYTES = 65536
+PARK = """
+INSERT INTO parked (model, partition, record_offset, position, reason, record)
+SELECT %(model)s, %(partition)s, %(offset)s, %(position)s, %(reason)s, %(record)s
+WHERE NOT EXISTS (
+    SELECT FROM parked WHERE model = %(model)s AND position = %(position)s::bigint)
+ON CONFLICT DO NOTHING
+"""
 LATER = f"""
 SELECT later.notification_id, later.originator_id, later.originator_version, later.topic,
     later.state
@@ -57,16 +64,15 @@ def park(cursor: Cursor[Any], model: str, parked: Sequence[Parked]) -> None:
     for one in parked:
         place = one.delivery
         cursor.execute(
-            "INSERT INTO parked (model, partition, record_offset, position, reason, record)"
-            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (
-                model,
-                place.partition,
-                place.offset,
-                one.position,
-                one.reason,
-                place.value[:KEPT_BYTES],
-            ),
+            PARK,
+            {
+                "model": model,
+                "partition": place.partition,
+                "offset": place.offset,
+                "position": one.position,
+                "reason": one.reason,
+                "record": place.value[:KEPT_BYTES],
+            },
         )
         log.error(
             "record.parked",

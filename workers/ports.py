@@ -80,7 +80,7 @@ class LogUnavailable(Exception):
 
 
 class LogChanged(Exception):
-    """The topic is not the one it was: it was deleted, or made anew."""
+    """The topic is not the one it was: it was deleted, made anew, or has lost its tail."""
 
 
 class LogWriter(Protocol):

@@ -1,5 +1,6 @@
 """The relay: puts every event on the log, in order, by one leader at a time."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from workers.ports import (
 
 WINDOW = 500
 BEAT = 0.25
+LOOK = 30.0
+"""Seconds after which an idle leader looks whether the topic still has what was put."""
 
 NEWEST = f"""
 SELECT state FROM {EVENTS} ORDER BY notification_id DESC LIMIT 100
@@ -53,7 +56,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The furthest record of ours in a partition: its offset, and its event's position; 0: none."""
+    """The last record put in a partition: its offset, and its event's position; 0: none."""
 
     offset: int
     position: int
@@ -91,7 +94,7 @@ class Relay:
     def session(self, stop: Event) -> None:
         """Lead if nobody else does, until something is lost or `stop` is set."""
         with self._connect() as connection:
-            # The topic itself tells what was put: losing the newest progress costs nothing.
+            # Losing the newest progress costs repeats, as what is not recorded is put again.
             connection.execute("SET synchronous_commit = off")
             while not leads(connection, f"relay {self._topic.name}"):
                 if stop.wait(BEAT * 4):
@@ -114,18 +117,17 @@ class _Lead:
         self._topic = topic
         self._envelope = envelope
         ends = writer.ends()
-        told = {partition: self._told(value) for partition, value in writer.read(ends).items()}
-        self._stay_apart(told.values())
-        tails = {partition: Place(end, told[partition][0]) for partition, end in ends.items()}
-        self._generation, self.position, self._last = self._resume(tails)
+        self._stay_apart([self._told(value) for value in writer.read(ends).values()])
+        self._generation, self.position, self._last = self._resume(ends)
+        self._next_look = time.monotonic() + LOOK
 
     def put(self, records: Sequence[StoredRecord]) -> None:
-        """Put what is not there yet, then record it; raises LogChanged if offsets went back."""
-        fresh = [r for r in records if r.position > self._last[self._partition(r)].position]
-        offsets = self._writer.put([self._outgoing(r) for r in fresh])
-        for record, offset in zip(fresh, offsets, strict=True):
+        """Put and record them; where offsets went back, begin anew and raise LogChanged."""
+        offsets = self._writer.put([self._outgoing(record) for record in records])
+        for record, offset in zip(records, offsets, strict=True):
             partition = self._partition(record)
             if offset <= self._last[partition].offset:
+                self._begin_anew(self._writer.ends())
                 raise LogChanged
             self._last[partition] = Place(offset, record.position)
         self._record(records[-1].position, {self._partition(r) for r in records})
@@ -135,8 +137,12 @@ class _Lead:
         self._record(position, set())
 
     def hold(self) -> None:
-        """Notice a lost lock."""
+        """Notice a lost lock, and now and then a lost tail; raises LogChanged."""
         self._connection.execute("SELECT")
+        if time.monotonic() > self._next_look:
+            if _is_shorter(self._writer.ends(), self._last):
+                raise LogChanged
+            self._next_look = time.monotonic() + LOOK
 
     def _partition(self, record: StoredRecord) -> int:
         return self._writer.partition(record.stream)
@@ -147,45 +153,49 @@ class _Lead:
             log.error("relay.unreadable_event", position=record.position)
         return Outgoing(record.stream, serialized(event), headers(event))
 
-    def _resume(self, tails: Mapping[int, Place]) -> tuple[int, int, dict[int, Place]]:
-        """The topic's generation, the position to go on from, and what each partition has."""
+    def _resume(self, ends: Mapping[int, int]) -> tuple[int, int, dict[int, Place]]:
+        """The topic's generation, the position to go on from, and what each partition has.
+
+        What a leader put and did not live to record is put again: it may have a gap.
+        """
         with self._connection.transaction():
             progress.choose(self._connection, self._topic)
             rows = self._connection.execute(
                 "SELECT partition, record_offset, position FROM relay_progress"
             )
             recorded = {partition: Place(*rest) for partition, *rest in rows}
-            if self._is_another(recorded, tails):
-                log.warning("relay.topic_is_new", topic=self._topic)
-                recorded = self._begin_anew(tails)
-            head = self._connection.execute("SELECT generation, position FROM log_head").fetchone()
+        if self._is_another(recorded, ends):
+            log.warning("relay.topic_is_new", topic=self._topic)
+            self._begin_anew(ends)
+            recorded = {partition: Place(end, 0) for partition, end in ends.items()}
+        head = self._connection.execute("SELECT generation, position FROM log_head").fetchone()
         assert head is not None
-        last = {p: _furthest(recorded.get(p, NOWHERE), tail) for p, tail in tails.items()}
-        return head[0], head[1], last
+        return head[0], head[1], {p: recorded.get(p, NOWHERE) for p in ends}
 
-    def _is_another(self, recorded: Mapping[int, Place], tails: Mapping[int, Place]) -> bool:
+    def _is_another(self, recorded: Mapping[int, Place], ends: Mapping[int, int]) -> bool:
         """Whether a record is not where it was put: the topic is new, or has lost its tail.
 
-        Tails alone do not tell: records may have been put behind the loss before it was noticed.
+        Ends alone do not tell: records may have been put behind the loss before it was noticed.
         What retention has removed is no loss.
         """
-        if any(place.offset > tails.get(p, NOWHERE).offset for p, place in recorded.items()):
+        if _is_shorter(ends, recorded):
             return True
         put = {p: place for p, place in recorded.items() if place.position}
         found = self._writer.read({p: place.offset for p, place in put.items()})
         there = {p: value for p, value in found.items() if value is not None}
         return any(self._told(value)[0] != put[p].position for p, value in there.items())
 
-    def _begin_anew(self, tails: Mapping[int, Place]) -> dict[int, Place]:
+    def _begin_anew(self, ends: Mapping[int, int]) -> None:
         """A new generation begins behind all that is there, and will hold the whole history.
 
         What is there has gaps nobody knows of: its readers would take later events for applied.
         """
-        self._connection.execute("UPDATE log_head SET generation = generation + 1, position = 0")
-        self._connection.execute("DELETE FROM relay_progress")
-        ends = {partition: tail.offset for partition, tail in tails.items()}
-        self._connection.execute(BEGIN_ANEW, (list(ends), list(ends.values())))
-        return {partition: Place(end, 0) for partition, end in ends.items()}
+        with self._connection.transaction():
+            self._connection.execute(
+                "UPDATE log_head SET generation = generation + 1, position = 0"
+            )
+            self._connection.execute("DELETE FROM relay_progress")
+            self._connection.execute(BEGIN_ANEW, (list(ends), list(ends.values())))
 
     def _stay_apart(self, told: Collection[tuple[int, str]]) -> None:
         """Keep a restored store's new positions apart from those that the topic has told already.
@@ -213,7 +223,7 @@ class _Lead:
     def _told(self, value: bytes | None) -> tuple[int, str]:
         """Position and time of the event in a record; a forged one says nothing.
 
-        It puts again what may be there; times are of one form, so that they compare.
+        Times are of one form, so that they compare.
         """
         try:
             event = self._envelope.unwrap(value or b"")
@@ -231,10 +241,9 @@ class _Lead:
         self.position = position
 
 
-def _furthest(recorded: Place, tail: Place) -> Place:
-    """What was recorded, or what a leader put behind it and did not live to record."""
-    ahead = tail.offset > recorded.offset and tail.position > recorded.position
-    return tail if ahead else recorded
+def _is_shorter(ends: Mapping[int, int], last: Mapping[int, Place]) -> bool:
+    """Whether a partition ends before the last record that was put there."""
+    return any(place.offset > ends.get(p, -1) for p, place in last.items())
 
 
 def _beat(lead: _Lead, source: Source) -> None:

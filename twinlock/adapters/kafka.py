@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -151,18 +151,12 @@ class KafkaWriter:
     @contextmanager
     def _consumer(self) -> Iterator[Any]:
         """A consumer of no group; raises LogUnavailable."""
-        consumer = KafkaConsumer(
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self._log.client,
-        )
+        settings = {"group_id": None, "enable_auto_commit": False, **self._log.client}
         try:
-            yield consumer
-        except KafkaError as error:
+            with closing(KafkaConsumer(auto_offset_reset="earliest", **settings)) as consumer:
+                yield consumer
+        except (KafkaError, OSError) as error:
             raise LogUnavailable(type(error).__name__) from error
-        finally:
-            consumer.close()
 
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._log.topic, partition) for partition in partitions]
@@ -293,4 +287,4 @@ def _read(consumer: Any, wanted: Mapping[TopicPartition, int]) -> dict[int, byte
                 found[place.partition] = first.value if first.offset == wanted[place] else None
                 missing.remove(place)
                 consumer.pause(place)
-    raise LogUnavailable("the last records cannot be read")
+    raise LogUnavailable("records cannot be read")
