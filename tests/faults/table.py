@@ -39,8 +39,8 @@ NOT_SHOWN: Final = """\
   in for them; a standby and an archive of the write-ahead log need a second machine to mean much.
 - **F12, F13: a lost replica's disk.** Three brokers on one disk lose it together; killed one by one
   they show leader elections, and a shortened segment shows the tail that an unclean one loses.
-- **F10 with F13: a frozen relay that is thawed just after another has noticed a loss.** Its last batch
-  may land in the new generation ([ADR 8](adr/0008-a-topic-is-believed-where-it-was-recorded.md)).
+- **F10 with F13: a frozen relay, thawed just after another has noticed a loss.** Its last batch may
+  land in the new generation ([ADR 8](adr/0008-a-topic-is-believed-where-it-was-recorded.md)).
 - **F6, F12, F22: long absences.** Broker, database and mail server stay away for seconds and not
   for minutes, to keep the run short; `--seconds 600` keeps them away for ten minutes. What queues
   up meanwhile is the store itself, and a table of mails: neither is bounded by memory.
