@@ -36,6 +36,7 @@ def member(site: Site) -> Person:
 
 
 def positions(page: Page) -> list[int]:
+    page.wait_for_load_state()  # a click waits for the next page's beginning only
     return [int(text) for text in page.locator(f"{ROWS} td:last-child").all_inner_texts()]
 
 
@@ -51,6 +52,7 @@ def test_an_auditor_signs_in_and_reads_the_trail(
     """UX 22: time (UTC and local), actor, action, subject, result and position; newest first."""
     sign_in(site, page, auditor)
     page.get_by_role("link", name="Audit").click()
+    page.wait_for_load_state()
     heads = page.locator("table.audit thead th").all_inner_texts()
     assert set(heads) == {"Action", "Time", "Actor", "Subject", "Result", "Position"}
     shown = positions(page)
@@ -155,6 +157,7 @@ def test_the_state_as_of_a_date_stands_beside_now(site: Site, page: Page, audito
     expect(page.get_by_label("or workspace")).to_have_value(workspace)
     page.get_by_label("Time (UTC)").fill(then.strftime("%Y-%m-%dT%H:%M"))
     page.get_by_role("button", name="Show").click()
+    page.wait_for_load_state()
     lines = {
         line.locator("th").inner_text(): line.locator("td").all_inner_texts()
         for line in page.locator("table tbody tr").all()

@@ -59,7 +59,8 @@ class Walker:
             self.page.locator(selector).check()
 
     def look(self) -> None:
-        """Judge the page as it is."""
+        """Judge the page as it is, once it is whole."""
+        self.page.wait_for_load_state()
         self.seen.append(self.page.url)
         assert self.page.locator("h1").count() == 1
         if self.scripts:  # axe is one
