@@ -175,11 +175,15 @@ class MemberStates:
 def _put(
     writer: LogWriter, states: Sequence[Outgoing], ends: Mapping[int, int]
 ) -> Mapping[int, int]:
-    """Put states, and answer the new ends; raises LogChanged if offsets went back."""
+    """Put states, and answer the new ends.
+
+    Raises LogChanged where they do not lie right behind the last ones: the topic has lost some, or
+    a deposed leader has put older ones in between.
+    """
     reached = dict(ends)
     for state_, offset in zip(states, writer.put(states), strict=True):
         partition = writer.partition(state_.key)
-        if offset <= reached[partition]:
+        if offset != reached[partition] + 1:
             raise LogChanged
         reached[partition] = offset
     return reached

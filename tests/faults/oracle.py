@@ -192,10 +192,10 @@ def _same(verdict: Verdict, name: str, wanted: set[int], found: Counter[int]) ->
 
 
 def _member_states(verdict: Verdict, ground: Ground, history: list[Stored]) -> None:
-    """The newest record of each member is what the member's stream says."""
+    """Of each member's records the one with the highest version is what the stream says."""
     topic = f"{ground.topic}{member_states.SUFFIX}"
     records = consume(ground.twinlock.settings.kafka, topic)
-    newest = {r.key: r.payload for r in sorted(records, key=lambda each: each.offset)}
+    newest = {r.key: r.payload for r in sorted(records, key=lambda each: each.event["version"])}
     for stream in {one.stream for one in history if one.stream.startswith("member/")}:
         member = ground.twinlock.store.load(MemberMFA, stream.partition("/")[2])
         if newest.get(stream) != member_states.state(member).decode():

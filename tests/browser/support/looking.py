@@ -51,9 +51,10 @@ def read_qr(where: Page | Locator) -> str:
     assert picture is not None
     for size in (1, 2, 3, 1.5, 2.5, 4):  # the detector likes some sizes better than others
         larger = cv2.resize(picture, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
-        text, _, _ = cv2.QRCodeDetector().detectAndDecode(larger)
-        if text:
-            return str(text)
+        for detector in (cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco()):
+            text, _, _ = detector.detectAndDecode(larger)
+            if text:
+                return str(text)
     return ""
 
 
