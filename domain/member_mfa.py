@@ -58,7 +58,7 @@ class Challenge:
     failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemberMFA:
     """What the member's stream says; ids of memberships are workspaces, and roles their values."""
 
@@ -140,7 +140,9 @@ Changes = dict[str, Any]
 def evolve(member: MemberMFA, event: Event) -> MemberMFA:
     """The member after `event`; assigns and never refuses."""
     changes = _mailbox(member, event) or _authenticator(member, event) or _account(member, event)
-    return replace(member, version=event.version, updated_at=event.at, **changes)
+    after = object.__new__(MemberMFA)  # `replace` would set every field anew, for each event
+    vars(after).update(vars(member), version=event.version, updated_at=event.at, **changes)
+    return after
 
 
 def _mailbox(member: MemberMFA, event: Event) -> Changes:
