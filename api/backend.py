@@ -44,8 +44,8 @@ class Idempotency(Protocol):
         """
         ...
 
-    def mark(self, caller: str, key: str, attempt: int) -> Write:
-        """The write that commits with the command's append."""
+    def mark(self, caller: str, key: str, attempt: int, outcome: Outcome) -> Write:
+        """The write that commits with the command's append; it knows the position by itself."""
         ...
 
     def finish(self, caller: str, key: str, attempt: int, outcome: Outcome) -> None:

@@ -1,5 +1,6 @@
 """Following the events as a stream: who asks for one, from where, and whether they still may."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,8 +9,8 @@ from flask import request
 from api.calls import Answer
 from api.fields import DIGITS
 from api.visits import Visit
-from domain.member_mfa import MemberMFA
-from domain.refusals import Malformed
+from commands.check_pass import judge
+from domain.refusals import Malformed, Unauthenticated
 from projections import as_of
 
 MEDIA_TYPE = "text/event-stream"
@@ -39,8 +40,12 @@ def holds(visit: Visit) -> bool:
     holder = caller.holder
     if holder is None or visit.backend.clock() >= holder.claims.expires_at:
         return False
-    member = desk.store.load(MemberMFA, holder.member.id)
-    return (member.epoch, member.roles) == (holder.member.epoch, holder.member.roles)
+    now = replace(visit.context, at=visit.backend.clock())
+    try:
+        seen = judge(holder.claims, now, desk)
+    except Unauthenticated:
+        return False
+    return seen.opens and seen.member.roles == holder.member.roles
 
 
 def stream(visit: Visit, read: Any, after: int) -> Answer:

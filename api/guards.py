@@ -8,7 +8,7 @@ from api.visits import Arguments, Visit
 from commands.live_login import live_login, require_call
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
-from domain.unbind_ticket import UnbindTicket
+from domain.unbind_ticket import UnbindTicket, refuse_other_agent, refuse_requester
 from domain.workspace import Workspace
 
 ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
@@ -57,7 +57,7 @@ def in_workspace(*allowed: str, closed: bool = False) -> Guard:
 def host_of_member(visit: Visit, path: Arguments) -> Visit:
     """A host, on a member that the workspace has."""
     workspace = _workspace(visit, path["workspace_id"])
-    member = visit.desk.store.load(MemberMFA, _id(path["member_id"]))
+    member = _member(visit, path["member_id"])
     if workspace.id not in member.roles:
         raise no_such_thing()
     _require_role(visit, ("host",))
@@ -142,10 +142,26 @@ def cancels_ticket(visit: Visit, path: Arguments) -> Visit:
     return visit.by(visit.caller.person)
 
 
-def works_ticket(visit: Visit, path: Arguments) -> Visit:
+def agent_at_ticket(visit: Visit, path: Arguments) -> Visit:
     """An agent."""
     visit = _ticket(visit, path["ticket_id"])
     _require_role(visit, ("support",))
+    return visit
+
+
+def works_ticket(visit: Visit, path: Arguments) -> Visit:
+    """An agent, on somebody else's ticket."""
+    visit = agent_at_ticket(visit, path)
+    assert visit.ticket is not None
+    refuse_requester(visit.ticket, visit.caller.member_id)
+    return visit
+
+
+def holds_ticket(visit: Visit, path: Arguments) -> Visit:
+    """An agent, on a ticket that is not another agent's."""
+    visit = works_ticket(visit, path)
+    assert visit.ticket is not None
+    refuse_other_agent(visit.ticket, visit.caller.member_id)
     return visit
 
 

@@ -23,12 +23,13 @@ from api.backend import Backend, Outcome
 from api.callers import NOBODY, bearer_of, caller_of, genuine
 from api.calls import Answer, Call
 from api.metrics import Metrics
-from api.problems import problem
+from api.problems import document, problem
 from api.reading import wait
 from api.refusals import Internal, MethodNotAllowed, TooLarge, UnsupportedMediaType
 from api.repeats import Repeat
 from api.strict_json import StrictRequest, current
 from api.visits import Visit
+from commands.ports import Once, Write
 from domain.refusals import Malformed, NotFound, Refusal, TooMany, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
@@ -147,7 +148,7 @@ class Pipeline:
         if outcome is not None:
             return repeats.replayed(outcome)
         caller = caller_of(desk, visit.context, token, found) if token else NOBODY
-        visit = replace(visit, caller=caller, once=self._mark())
+        visit = replace(visit, caller=caller, once=self._once(call))
         g.visit = call.guard(visit, here.view_args or {})
         if refusal is not None:
             raise refusal
@@ -170,11 +171,21 @@ class Pipeline:
         g.repeat = Repeat(caller, key, begun)
         return None
 
-    def _mark(self) -> Any:
+    def _once(self, call: Call) -> Once | None:
+        """What commits along with the command: how a repeat is answered if this answer is lost."""
         repeat: Repeat | None = g.get("repeat")
         if repeat is None:
             return None
-        return self._backend.idempotency.mark(repeat.caller, repeat.key, repeat.attempt)
+        idempotency, request_id = self._backend.idempotency, g.request_id
+
+        def mark(refusal: Refusal | None) -> Write:
+            outcome = Outcome(status=min(call.answers), position=None, body=None)
+            if refusal is not None:
+                said = document(refusal, public_url=self._backend.public_url, request_id=request_id)
+                outcome = Outcome(status=said["status"], position=None, body=said)
+            return idempotency.mark(repeat.caller, repeat.key, repeat.attempt, outcome)
+
+        return mark
 
     def _limit(self, visit: Visit) -> None:
         limit = self._backend.anonymous_limit

@@ -27,6 +27,8 @@ SECRETS = frozenset(
         "page",
     }
 )
+PERSONAL = frozenset({"sent_to", "title", "description", "reason"})
+"""What people wrote, and where they get their mail: it is in the vault, and nowhere else."""
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ def checked(key: str) -> str:
 
 
 def replayed(outcome: Outcome) -> Response:
-    """The first outcome once more, less its secrets."""
+    """The first outcome once more, less its secrets and what is personal."""
     empty = outcome.body is None
     response = Response(
         "" if empty else json.dumps(outcome.body),
@@ -86,4 +88,6 @@ def _without_secrets(response: Response) -> Any:
     body = response.get_json(silent=True) if response.is_json else None
     if not isinstance(body, dict):
         return None
-    return {name: value for name, value in body.items() if name not in SECRETS}
+    if response.status_code >= 400:
+        return body
+    return {name: value for name, value in body.items() if name not in SECRETS | PERSONAL}

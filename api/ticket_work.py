@@ -58,7 +58,7 @@ def claim_ticket(visit: Visit, path: TicketPath) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/forward",
-    guard=guards.works_ticket,
+    guard=guards.holds_ticket,
     answers={200: answers.Ticket},
     refuses=WRONG_PERSON,
 )
@@ -84,7 +84,7 @@ def approve_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/reject",
-    guard=guards.works_ticket,
+    guard=guards.holds_ticket,
     answers={200: answers.Ticket},
     refuses=WRONG_PERSON,
 )

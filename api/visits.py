@@ -8,7 +8,7 @@ from typing import Any
 from api.backend import Backend
 from api.callers import ANYBODY, NOBODY, Caller, unauthenticated
 from commands import dispatch
-from commands.ports import Context, Credential, Desk, Write
+from commands.ports import Context, Credential, Desk, Once
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.unbind_ticket import UnbindTicket
@@ -29,7 +29,7 @@ class Visit:
     caller: Caller = NOBODY
     actor: Actor = ANYBODY
     workspace_id: str | None = None
-    once: Write | None = None
+    once: Once | None = None
     member: MemberMFA | None = None
     workspace: Workspace | None = None
     ticket: UnbindTicket | None = None

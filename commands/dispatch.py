@@ -1,6 +1,7 @@
 """Runs a command: finds its handler, and decides again whenever somebody else was faster."""
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from commands.ports import Change, Context, Desk, Stale, Write
@@ -29,7 +30,8 @@ def record(
 
     Where the decision is a refusal, writes belong to what did not happen and are left out.
     """
-    position = desk.store.append(context, *changes, also=also if decision.granted else ())
+    told = replace(context, refusal=decision.refusal)
+    position = desk.store.append(told, *changes, also=also if decision.granted else ())
     if decision.refusal:
         decision.refusal.position = position
         raise decision.refusal

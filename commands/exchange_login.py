@@ -5,8 +5,10 @@ from datetime import datetime
 
 from commands.grants import Granted, sign_pass
 from commands.ports import Context, Desk
+from domain.entry import opens
 from domain.member_mfa import MemberMFA
 from domain.refusals import CodeRejected
+from domain.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -26,7 +28,8 @@ class LoginExchanged(Granted):
 
 
 def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchanged:
-    """Raises CodeRejected for a wrong, used or expired code, or where the grant ended meanwhile.
+    """Raises CodeRejected for a wrong, used or expired code, or where the grant ended meanwhile,
+    or more is due by now.
 
     Claims of the code: workspace_id, member_id, amr, epoch and auth_time of the grant.
     """
@@ -34,16 +37,19 @@ def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchang
     if spent is None:
         raise CodeRejected("The code was not accepted.")
     claims = spent.claims
-    member = desk.store.load(MemberMFA, claims["member_id"])
-    if member.epoch != claims["epoch"] or claims["workspace_id"] not in member.roles:
+    member, workspace = desk.store.load_pair(
+        (MemberMFA, claims["member_id"]), (Workspace, claims["workspace_id"])
+    )
+    amr = tuple(claims["amr"])
+    if member.epoch != claims["epoch"] or not opens(member, workspace, amr, context.at):
         raise CodeRejected("The code was not accepted.")
     proven = claims.get("auth_time")  # codes of the release before have none
     token, expires_in = sign_pass(
         desk,
         context,
         member,
-        claims["workspace_id"],
-        tuple(claims["amr"]),
+        workspace.id,
+        amr,
         datetime.fromisoformat(proven) if proven else None,
     )
     return LoginExchanged(
@@ -52,5 +58,5 @@ def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchang
         expires_in=expires_in,
         login_id=spent.subject,
         member_id=member.id,
-        workspace_id=claims["workspace_id"],
+        workspace_id=workspace.id,
     )

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from commands.grants import Done, sign_pass
 from commands.live_login import LiveLogin, live_login
 from commands.ports import Context, Credential, Desk
-from domain.entry import opens
+from domain.entry import opens, still_proves
 from domain.refusals import IllegalTransition
 from domain.times import rfc3339
 
@@ -34,8 +34,11 @@ class LoginFinished(Done):
 def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
     """Raises IllegalTransition where it was not granted, or more is due by now."""
     login = live_login(desk, context, command.login)
-    still = opens(login.member, login.workspace, command.amr, context.at)
-    if login.state != "granted" or not still:
+    member, amr = login.member, command.amr
+    suffices = still_proves(member, login.id, amr) and opens(
+        member, login.workspace, amr, context.at
+    )
+    if login.state != "granted" or not suffices:
         raise IllegalTransition("The login is not granted, or more is due by now.")
     return_url = command.login.claims["return_url"]
     if return_url is None:

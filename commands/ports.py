@@ -1,11 +1,12 @@
 """What commands need from the outside, named from the inside: store, vault, credentials, chance."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from domain.facts import Actor, Fact
+from domain.refusals import Refusal
 
 
 class Aggregate(Protocol):
@@ -32,6 +33,9 @@ class Write(Protocol):
     def params(self) -> Sequence[Any]: ...
 
 
+Once = Callable[[Refusal | None], Write]
+
+
 class Stale(Exception):
     """Somebody else appended to one of the streams since it was loaded: load and decide again."""
 
@@ -40,7 +44,8 @@ class Stale(Exception):
 class Context:
     """Who asks, when (aware UTC) and under which request id.
 
-    `once` is committed with the first append, and makes a repeated request recognisable.
+    `once` makes what is committed with the first append, so that a repeated request is recognised:
+    out of the `refusal` that the append records, if it does.
     `revocations` is how often a caller in person had been signed out when it was let in.
     """
 
@@ -48,7 +53,8 @@ class Context:
     actor: Actor
     request_id: str
     workspace_id: str | None = None
-    once: Write | None = None
+    once: Once | None = None
+    refusal: Refusal | None = None
     revocations: int | None = None
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from commands.contact import contact_of, same_address
 from commands.grants import Done
+from commands.live_login import require_session
 from commands.ports import Context, Desk
 from domain.enrolment import send_email_code
 from domain.member_facts import EmailCodeSent
@@ -30,10 +31,15 @@ class TicketCodeSent(Done):
 
 
 def handle(command: SendTicketCode, context: Context, desk: Desk) -> TicketCodeSent:
-    """Never refuses: beyond the budget, and for strangers, no mail goes out."""
+    """Beyond the budget, and for strangers, no mail goes out, and the answer is the same.
+
+    Raises Unauthenticated where the login ended meanwhile.
+    """
     challenge_id = desk.chance.id()
     addressee = _addressee(command, desk)
     member = desk.store.load(MemberMFA, addressee or challenge_id)
+    if addressee and command.member_id:
+        require_session(member, context)
     sent = _within_budget(member, challenge_id, command, context)
     if addressee and sent:
         position = desk.store.append(context, (member, (sent,)))

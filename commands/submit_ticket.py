@@ -8,7 +8,7 @@ from commands.cancel_ticket import link_token
 from commands.contact import contact_of, same_address
 from commands.dispatch import record
 from commands.grants import Done
-from commands.live_login import LiveLogin
+from commands.live_login import LiveLogin, require_session
 from commands.ports import Change, Context, Credential, Desk, Write
 from commands.ticket_text import TicketText, seal_text
 from domain import unbind_ticket
@@ -51,6 +51,7 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
     if member is None:
         return _unknown(purpose, context, desk)
     if command.login:  # its holder is known, so conflicts come before the code
+        require_session(member, context)
         _file(member, command, context, desk)
     if not _knows(member, command.challenge_id):
         return _unknown(purpose, context, desk)
@@ -136,7 +137,8 @@ def _knows(member: MemberMFA, challenge_id: str) -> bool:
 def _unknown(purpose: str, context: Context, desk: Desk) -> TicketFiled:
     """Refuse after a durable write, as a wrong code costs one too."""
     refusal = refused_email_code(purpose, attempts_left=0)
-    refusal.position = desk.store.append(context, also=(desk.credentials.decoy(),))
+    told = replace(context, refusal=refusal)
+    refusal.position = desk.store.append(told, also=(desk.credentials.decoy(),))
     raise refusal
 
 

@@ -54,7 +54,16 @@ def opens(member: MemberMFA, workspace: Workspace, amr: tuple[str, ...], at: dat
     """Whether a current pass with these methods opens the workspace now."""
     if member.erased or workspace.id not in member.roles:
         return False
-    return "mfa" in amr or due(member, workspace, at).decision == "granted"
+    proven = "mfa" in amr and member.bound
+    return proven or due(member, workspace, at).decision == "granted"
+
+
+def still_proves(member: MemberMFA, login_id: str, amr: tuple[str, ...]) -> bool:
+    """Whether what a granted login has proven still counts: with an authenticator that is bound."""
+    if "mfa" not in amr:
+        return True
+    granted_at, bound_at = member.granted_at(login_id), member.bound_at
+    return granted_at is not None and bound_at is not None and granted_at >= bound_at
 
 
 CALLS = {

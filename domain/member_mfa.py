@@ -125,8 +125,8 @@ class MemberMFA:
         return next((c for c in of_kind if challenge_id in (None, c.id)), None)
 
     def granted_at(self, login_id: str) -> datetime | None:
-        """When that login was granted, within the life of a login and the newest grants."""
-        return next((at for id_, at in self.granted if id_ == login_id), None)
+        """When that login was last granted, within its life and the newest grants."""
+        return next((at for id_, at in reversed(self.granted) if id_ == login_id), None)
 
     def was_granted(self, login_id: str) -> bool:
         """Whether it was."""

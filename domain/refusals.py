@@ -113,6 +113,10 @@ class Unavailable(Refusal):
     slug = "unavailable"
 
 
+class Unreadable(Unavailable):
+    """A stream holds what cannot be read, and will until an operator mends it."""
+
+
 class NotYetVisible(Unavailable):
     """The read model has not yet applied the position asked for."""
 

@@ -122,7 +122,7 @@ def submit(member: MemberMFA, *, first_factor_proven: bool, needed: int) -> Tick
 
 def claim(ticket: UnbindTicket, agent_id: str, *, deserted: bool = False) -> tuple[Fact, ...]:
     """Take a ticket from the queue, or one whose assignee `deserted` it: is an agent no longer."""
-    _refuse_requester(ticket, agent_id)
+    refuse_requester(ticket, agent_id)
     if ticket.status != SUBMITTED and not (ticket.status == IN_REVIEW and deserted):
         raise IllegalTransition("The ticket is not waiting to be claimed.")
     return (TicketClaimed(agent_id=agent_id),)
@@ -144,7 +144,7 @@ def reject(ticket: UnbindTicket, agent_id: str) -> tuple[Fact, ...]:
 
 def approve(ticket: UnbindTicket, agent_id: str, member: MemberMFA) -> tuple[Fact, ...]:
     """Give an approval: the first by the assignee, the second by any other agent."""
-    _refuse_requester(ticket, agent_id)
+    refuse_requester(ticket, agent_id)
     if ticket.status in (*OPEN, CANCELLED):
         _refuse_stale(ticket, member)
     _require_in_review(ticket)
@@ -209,13 +209,19 @@ def _require_in_review(ticket: UnbindTicket) -> None:
 
 
 def _require_assignee(ticket: UnbindTicket, agent_id: str) -> None:
-    _refuse_requester(ticket, agent_id)
+    refuse_requester(ticket, agent_id)
+    refuse_other_agent(ticket, agent_id)
     _require_in_review(ticket)
-    if ticket.assignee != agent_id:
+
+
+def refuse_other_agent(ticket: UnbindTicket, agent_id: str | None) -> None:
+    """Refuse whoever is not the one agent to whom the ticket is assigned."""
+    if ticket.assignee not in (None, agent_id):
         raise Forbidden("The ticket is assigned to another agent.")
 
 
-def _refuse_requester(ticket: UnbindTicket, agent_id: str) -> None:
+def refuse_requester(ticket: UnbindTicket, agent_id: str | None) -> None:
+    """Refuse the member whose ticket it is."""
     if agent_id == ticket.member_id:
         raise Forbidden("Nobody works their own ticket.")
 

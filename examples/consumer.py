@@ -17,14 +17,16 @@ BOUND = {"mfa.bound": True, "mfa.unbound": False, "mfa.erased": False}
 
 def main(bootstrap: str, topic: str = "twinlock.events") -> None:
     bound: set[str] = set()
+    newest: dict[str, int] = {}
     consumer = KafkaConsumer(
         topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
     )
-    for record in consumer:  # repeats come in order, and so do no harm
+    for record in consumer:
         event = json.loads(record.value)
         name = event["type"].removeprefix("twinlock.").rpartition(".v")[0]
-        if name in BOUND:
-            member = event["subject"].removeprefix("member/")
+        member, id_ = event["subject"].removeprefix("member/"), int(event["id"])
+        if name in BOUND and id_ > newest.get(member, 0):  # a repeat is older, or the same
+            newest[member] = id_
             (bound.add if BOUND[name] else bound.discard)(member)
             word = "bound" if BOUND[name] else "not bound"
             print(f"{event['id']} {event['time']} {member} is {word}: {len(bound)} bound in all")

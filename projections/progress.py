@@ -48,9 +48,16 @@ CREATE TABLE IF NOT EXISTS parked (
     position bigint,
     reason text NOT NULL,
     record bytea NOT NULL,
-    parked_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (model, partition, record_offset, record)
+    parked_at timestamptz NOT NULL DEFAULT now()
 );
+DO $$ BEGIN  -- an index over whole records takes none that is long
+    IF EXISTS (SELECT FROM pg_constraint
+        WHERE conname = 'parked_model_partition_record_offset_record_key')
+    THEN ALTER TABLE parked DROP CONSTRAINT parked_model_partition_record_offset_record_key;
+    END IF;
+END $$;
+CREATE UNIQUE INDEX IF NOT EXISTS parked_once
+    ON parked (model, partition, record_offset, sha256(record));
 """
 VISIBLE = f"""
 SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (

@@ -18,7 +18,7 @@ import structlog
 from psycopg import Connection
 
 from domain.member_mfa import MemberMFA
-from domain.refusals import Unavailable
+from domain.refusals import Unreadable
 from domain.times import rfc3339
 from workers.loops import keep_going, leads
 from workers.ports import (
@@ -129,7 +129,7 @@ class MemberStates:
         self, connection: Connection[Any], writer: LogWriter, source: Source, done: Done
     ) -> Done:
         head = source.head()
-        records = source.events(done.position, WINDOW)
+        records = source.events(done.position, WINDOW, head)
         if records:
             try:
                 ends = _put(writer, self._states(records), done.ends)
@@ -152,18 +152,21 @@ class MemberStates:
     def _state(self, member_id: str) -> Outgoing | None:
         try:
             member = self._load(member_id)
-        except Unavailable:
+        except Unreadable:  # whatever else is wrong ends the session: it may be right soon
             log.error("member_state.unreadable", member_id=member_id)
             return None
         value = None if member.erased else state(member)
         return Outgoing(f"member/{member_id}", value, {"type": TYPE})
 
     def _resume(self, connection: Connection[Any], ends: Mapping[int, int]) -> Done:
-        """Where to go on; a topic that holds less than was put is a new one, or has lost some."""
+        """Where to go on; a topic that does not hold what was put gets all states again.
+
+        It is a new one, has lost some, or got more from a leader that was deposed or has died.
+        """
         row = connection.execute(LOAD, (MODEL, self._topic.name)).fetchone()
         position, put = row or (0, 0)
-        if (there := Done(0, ends)).total < put:
-            log.warning("member_states.topic_is_new", topic=self._topic.name)
+        if (there := Done(0, ends)).total != put:
+            log.warning("member_states.topic_is_another", topic=self._topic.name)
             return there
         return Done(position, ends)
 

@@ -34,7 +34,7 @@ class Source(Protocol):
     """The event store, read in the order of positions by one thread."""
 
     def events(self, after: int, limit: int, until: int | None = None) -> Sequence[StoredRecord]:
-        """At most `limit` events behind the position `after`."""
+        """At most `limit` events behind the position `after`; `until` is what `head` answered."""
         ...
 
     def head(self) -> int:

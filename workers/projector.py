@@ -101,6 +101,8 @@ class Projector:
         with connection.transaction(), connection.cursor() as cursor:
             judged = judge(cursor, reader, self._envelope, deliveries)
             moved = marks.of({delivery.partition for delivery in deliveries})
+            if self._log.name != progress.EMBEDDED:
+                _tell_missed(self._model.key, moved, deliveries)
             fresh = _advance(moved, judged)
             marks.write(cursor, moved)
             parked = [j for j in judged if isinstance(j, Parked)]
@@ -123,6 +125,16 @@ def _advance(marks: dict[int, Mark], judged: Sequence[Read | Parked]) -> list[Re
     for partition, (next_offset, position) in reached.items():
         marks[partition] = Mark(marks[partition].generation, next_offset, position)
     return fresh
+
+
+def _tell_missed(model: str, marks: Mapping[int, Mark], deliveries: Sequence[Delivery]) -> None:
+    """Alarm where records were gone before they were read; a rebuild brings them from the store."""
+    reached = {partition: mark.next_offset for partition, mark in marks.items()}
+    for one in deliveries:
+        if one.offset > reached[one.partition]:
+            place = {"partition": one.partition, "offset": reached[one.partition]}
+            log.error("projector.records_missed", model=model, **place, until=one.offset)
+        reached[one.partition] = one.offset + 1
 
 
 def apply_at_once(cursor: Cursor[Any], model: Model, reads: Sequence[Read]) -> list[Parked]:

@@ -50,6 +50,7 @@ INSERT INTO relay_progress (partition, first_offset, record_offset, position)
 SELECT partition, tail + 1, tail, 0 FROM unnest(%s::int[], %s::bigint[]) AS told (partition, tail)
 """
 SKIP = f"SELECT setval('{EVENTS}_notification_id_seq', %s)"
+AT = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id = ANY(%s)"  # noqa: S608 - a constant
 
 log = structlog.get_logger()
 
@@ -203,6 +204,8 @@ class _Lead:
         The next position is drawn beyond the topic's last, so that none ever means two events.
         Raises TopicAhead where the store has gone on since: another topic has to be taken.
         """
+        if self._contradicts(dict(told)):
+            raise TopicAhead
         last = max((position for position, _ in told), default=0)
         told_at = max((time for _, time in told), default="")
         row = self._connection.execute("SELECT twinlock_last_id()").fetchone()
@@ -212,6 +215,14 @@ class _Lead:
             raise TopicAhead
         self._connection.execute(SKIP.encode(), (last,))
         log.error("relay.store_was_restored", topic=self._topic, position=row[0], told=last)
+
+    def _contradicts(self, told: Mapping[int, str]) -> bool:
+        """Whether the store has other events where the topic told of some; what it lacks is not."""
+        for position, state in self._connection.execute(AT.encode(), (list(told),)):
+            with suppress(stored.Unreadable):
+                if told[position] not in ("", stored.read(state)["time"]):
+                    return True
+        return False
 
     def _newest_time(self) -> str:
         """When the store's newest event that can be read was appended; empty without any."""

@@ -76,10 +76,10 @@ def add_to(site: Site) -> None:
     """Add the pages."""
     site.menu("agents.queue", lazy_gettext("Tickets"), "support")
     site.get("/support/tickets", "agents.queue", guards.roles("support"), queue)
-    site.get("/support/tickets/<ticket_id>", "agents.ticket", guards.works_ticket, ticket)
+    site.get("/support/tickets/<ticket_id>", "agents.ticket", guards.agent_at_ticket, ticket)
     for verb, work in WORK.items():
         rule = f"/support/tickets/<ticket_id>/{verb}"
-        site.post(rule, f"agents.{verb}", guards.works_ticket, work)
+        site.post(rule, f"agents.{verb}", guards.agent_at_ticket, work)
 
 
 def queue(visit: Visit) -> Page:

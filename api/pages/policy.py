@@ -44,7 +44,7 @@ class Wish:
 
 def add_to(site: Site) -> None:
     """Add the pages."""
-    owner = staff.at_home("owner", closed=True)
+    owner = staff.at_home("owner")
     site.menu("policy.show", lazy_gettext("MFA policy"), "owner")
     site.get("/policy", "policy.show", owner, show)
     site.get("/policy/preview", "policy.preview", owner, preview)

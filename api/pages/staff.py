@@ -27,9 +27,9 @@ class Chip:
     count: str | None = None
 
 
-def at_home(*roles: str, closed: bool = False) -> Guard:
+def at_home(*roles: str) -> Guard:
     """Callers with one of the roles, in the workspace that they are signed in to."""
-    guard = in_workspace(*roles, closed=closed)
+    guard = in_workspace(*roles)
 
     def in_own_workspace(visit: Visit, path: Arguments) -> Visit:
         here = visit.known().workspace_id or ""

@@ -150,8 +150,9 @@ def test_revocation_removal_and_enforcement_stop_a_session_at_once(
     page = let_in(site, visitor(), owner, "/coverage")
     expect(page.locator("h1")).to_contain_text("coverage")
     site.do(SetPolicy(workspace_id=place, mode="enforced"))
-    page.reload()
-    expect(page.locator("h1")).to_have_text("Not allowed")
+    for path in ("/coverage", "/policy", "/policy/preview?mode=enforced"):
+        page.goto(path)
+        expect(page.locator("h1")).to_have_text("Not allowed")
 
 
 def test_idle_and_absolute_limits(site: Site, page: Page) -> None:

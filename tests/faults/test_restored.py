@@ -7,8 +7,8 @@ import pytest
 
 from domain.member_mfa import MemberMFA
 from tests.flow.conftest import Running, envelope, on_kafka
-from tests.flow.histories import a_workspace, append, bound, joined
-from tests.flow.topics import consume
+from tests.flow.histories import a_workspace, accepted, append, bound, joined
+from tests.flow.topics import consume, first_of_each
 from tests.support.built import twinlock
 from twinlock.composition import Twinlock
 from twinlock.dev.kafka import KafkaBroker
@@ -64,16 +64,25 @@ def test_new_positions_lie_beyond_the_topics_last(
     assert fresh > lost
     wait_until_relayed(built)
     on_kafka.stop()
-    told = {int(each.event["id"]) for each in consume(kafka_broker.bootstrap, on_kafka.log.name)}
-    assert told >= {each.position for each in built.store.events(0, 500)}
+    append(built, MemberMFA, "joe", *joined("joe"))
+    on_kafka.relay()
+    wait_until_relayed(built)
+    on_kafka.stop()
+    told = first_of_each(consume(kafka_broker.bootstrap, on_kafka.log.name))
+    assert told.keys() >= {each.position for each in built.store.events(0, 500)}
 
 
+@pytest.mark.parametrize("codes", [0, 20], ids=["behind", "beyond"])
 def test_a_store_that_went_on_by_itself_is_not_mixed_with_the_topic(
-    on_kafka: Running, lost: int
+    on_kafka: Running, lost: int, codes: int
 ) -> None:
     built = on_kafka.twinlock
-    assert lost
-    append(built, MemberMFA, "eve", *joined("eve"), minutes=60)
+    facts = (*joined("eve"), *(accepted(step) for step in range(codes)))
+    assert (append(built, MemberMFA, "eve", *facts, minutes=60) > lost) == (codes > 0)
     relay = Relay(built.store, built.connect, on_kafka.log, on_kafka.envelope)  # type: ignore[arg-type]
+    stop = threading.Event()
+    late = threading.Timer(20, stop.set)
+    late.start()
     with pytest.raises(TopicAhead):
-        relay.session(threading.Event())
+        relay.session(stop)
+    late.cancel()

@@ -4,8 +4,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -16,6 +18,8 @@ from tests.flow.histories import a_workspace, append, bound, joined
 from tests.support.command_line import ROOT, run_twinlock
 from twinlock.adapters.kafka import KafkaLog
 from twinlock.composition import Twinlock
+from workers.cloud_events import headers, serialized
+from workers.ports import Outgoing
 
 pytestmark = pytest.mark.live
 EXAMPLES = ROOT / "examples"
@@ -29,22 +33,48 @@ def some_members(twinlock: Twinlock) -> int:
     return append(twinlock, MemberMFA, "m4", unbound, minutes=5)
 
 
-@pytest.mark.kafka
-def test_the_consumer_says_who_is_bound(on_kafka: Running) -> None:
-    assert isinstance(on_kafka.log, KafkaLog)
-    on_kafka.relay()
-    position = some_members(on_kafka.twinlock)
-    log = on_kafka.log
+@contextmanager
+def the_consumer(log: KafkaLog) -> Iterator[IO[str]]:
+    """What the example prints of a log."""
     log.writer().close()  # the topic is there before anybody follows it
     command = [sys.executable, str(EXAMPLES / "consumer.py"), log.bootstrap, log.topic]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as consumer:
         assert consumer.stdout is not None
-        lines = [consumer.stdout.readline().strip() for _ in range(4)]
-        consumer.terminate()
+        try:
+            yield consumer.stdout
+        finally:
+            consumer.terminate()
+
+
+@pytest.mark.kafka
+def test_the_consumer_says_who_is_bound(on_kafka: Running) -> None:
+    assert isinstance(on_kafka.log, KafkaLog)
+    on_kafka.relay()
+    position = some_members(on_kafka.twinlock)
+    with the_consumer(on_kafka.log) as said:
+        lines = [said.readline().strip() for _ in range(4)]
     assert {line.split()[2] for line in lines} == {"m1", "m2", "m4"}
     assert f"{position} 2026-05-01T09:05:00.000000Z m4 is not bound" in " ".join(lines)
     assert re.fullmatch(r"\d+ \S+Z \w+ is (not )?bound: \d+ bound in all", lines[0])
+
+
+@pytest.mark.kafka
+def test_a_repeat_behind_what_is_newer_changes_nothing_for_the_consumer(on_kafka: Running) -> None:
+    twinlock, log = on_kafka.twinlock, on_kafka.log
+    assert isinstance(log, KafkaLog)
+    on_kafka.relay()
+    position = some_members(twinlock)
+    older = twinlock.store.events(position - 2, 1)[0]
+    assert (older.stream, older.topic) == ("member/m4", "mfa.bound.v1")
+    event = on_kafka.envelope.wrap(older)
+    with the_consumer(log) as said, closing(log.writer()) as writer:
+        for _ in range(4):
+            said.readline()
+        writer.put([Outgoing(older.stream, serialized(event), headers(event))])
+        last = append(twinlock, MemberMFA, "m4", bound("b4"), minutes=6)
+        line = said.readline().strip()
+    assert line == f"{last} 2026-05-01T09:06:00.000000Z m4 is bound: 3 bound in all"
 
 
 def test_the_consumer_is_short_and_knows_the_public_contract_alone() -> None:

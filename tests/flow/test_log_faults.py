@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from structlog.testing import capture_logs
 
 from domain.member_mfa import MemberMFA
 from projections import standing
@@ -26,6 +27,8 @@ from twinlock.composition import Twinlock
 from twinlock.dev.kafka import KafkaBroker
 from workers.cloud_events import headers, serialized
 from workers.ports import Outgoing
+from workers.rebuild import rebuild
+from workers.rebuild_marks import Live
 from workers.relay import Relay
 
 pytestmark = [pytest.mark.live, pytest.mark.kafka]
@@ -201,20 +204,52 @@ def test_what_was_put_behind_a_loss_hides_nothing(on_kafka: Running, kafka: str)
     assert ids == {record.position for record in stored}
 
 
+def remove_all_records(kafka: str, topic: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.delete_records({TopicPartition(topic, number): -1 for number in range(PARTITIONS)})
+    admin.close()
+
+
 def test_what_retention_removed_is_not_put_again(on_kafka: Running, kafka: str) -> None:
     twinlock, topic = on_kafka.twinlock, on_kafka.log.name
     first = a_workspace(twinlock, ["m1", "m2"])
     on_kafka.relay()
     until(lambda: relayed(twinlock) >= first)
     on_kafka.stop()
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
-    admin.delete_records({TopicPartition(topic, number): -1 for number in range(PARTITIONS)})
-    admin.close()
+    remove_all_records(kafka, topic)
     on_kafka.relay()
     last = append(twinlock, MemberMFA, "m2", bound())
     until(lambda: relayed(twinlock) >= last)
     assert generation(twinlock) == 0
     assert [int(json.loads(r.value)["id"]) for r in records(kafka, topic)] == [last]
+
+
+def test_what_retention_removed_unread_is_told_and_a_rebuild_brings_it(
+    on_kafka: Running, kafka: str
+) -> None:
+    twinlock, topic = on_kafka.twinlock, on_kafka.log.name
+    first = a_workspace(twinlock, ["m1", "m2"])
+    on_kafka.relay()
+    until(lambda: relayed(twinlock) >= first)
+    remove_all_records(kafka, topic)
+    with capture_logs() as logs:
+        on_kafka.project()
+        last = append(twinlock, MemberMFA, "m2", bound())
+        missed = {(model.key, partition_of("member/m2", PARTITIONS), 0, 2) for model in MODELS}
+        until(lambda: missed == told_as_missed(logs))
+    for model in MODELS:
+        rebuild(model, twinlock.connect, Live(model.key, topic, partition_of), lambda *_: None)
+    until(lambda: all_visible(twinlock, last))
+    equal_to_the_store(twinlock, ["m1", "m2"])
+
+
+def told_as_missed(logs: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    names = ("model", "partition", "offset", "until")
+    return {
+        tuple(line[name] for name in names)
+        for line in logs
+        if line["event"] == "projector.records_missed"
+    }
 
 
 # kafka-python leaves sockets open where a broker was away.

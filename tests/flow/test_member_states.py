@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,10 +14,12 @@ from kafka import KafkaAdminClient, KafkaConsumer
 
 from domain.member_facts import Erased
 from domain.member_mfa import MemberMFA
+from domain.refusals import Unavailable
 from tests.flow.conftest import Running
 from tests.flow.histories import a_workspace, accepted, append
 from twinlock.adapters.kafka import KafkaLog
-from workers.member_states import MODEL, SCHEMA_OF_STATE, MemberStates
+from workers.member_states import MODEL, SCHEMA_OF_STATE, TYPE, Load, MemberStates, state
+from workers.ports import Outgoing
 
 pytestmark = [pytest.mark.live, pytest.mark.kafka]
 
@@ -26,9 +29,9 @@ def members_topic(running: Running) -> KafkaLog:
     return replace(running.log, topic=f"{running.log.topic}.members", compacted=True)
 
 
-def worker(running: Running) -> MemberStates:
+def worker(running: Running, load: Load | None = None) -> MemberStates:
     twinlock = running.twinlock
-    load = partial(twinlock.store.load, MemberMFA)
+    load = load or partial(twinlock.store.load, MemberMFA)
     return MemberStates(twinlock.store, twinlock.connect, members_topic(running), load)
 
 
@@ -118,3 +121,48 @@ def test_a_new_topic_is_filled_again(
     held = table(topic)
     assert set(held) == set(before)
     assert held["member/m2"] == before["member/m2"]
+
+
+def test_a_store_that_was_away_for_a_moment_costs_no_state(on_kafka: Running) -> None:
+    position = a_workspace(on_kafka.twinlock, ["m1", "m2"])
+    faults = [Unavailable()]
+
+    def load(member_id: str) -> MemberMFA:
+        if faults:
+            raise faults.pop()
+        return on_kafka.twinlock.store.load(MemberMFA, member_id)
+
+    on_kafka.start(worker(on_kafka, load).run)
+    until(on_kafka, position)
+    assert faults == []
+    assert set(table(members_topic(on_kafka))) == {"member/m1", "member/m2"}
+
+
+def test_a_member_that_cannot_be_read_is_passed_alone(
+    on_kafka: Running, putting: Callable[[], threading.Event]
+) -> None:
+    position = a_workspace(on_kafka.twinlock, ["m1", "m2", "m3"])
+    with on_kafka.twinlock.connect() as connection:
+        connection.execute("UPDATE stored_events SET state = 'x' WHERE originator_id = 'member/m1'")
+    putting()
+    until(on_kafka, position)
+    assert set(table(members_topic(on_kafka))) == {"member/m2", "member/m3"}
+
+
+def test_what_a_deposed_leader_put_last_is_put_right(
+    on_kafka: Running, putting: Callable[[], threading.Event]
+) -> None:
+    twinlock, topic = on_kafka.twinlock, members_topic(on_kafka)
+    a_workspace(twinlock, ["m1", "m2"])
+    older = Outgoing("member/m1", state(twinlock.store.load(MemberMFA, "m1")), {"type": TYPE})
+    position = append(twinlock, MemberMFA, "m1", accepted(7), minutes=5)
+    putting()
+    until(on_kafka, position)
+    before = table(topic)["member/m1"]
+    on_kafka.stop()
+    with closing(topic.writer()) as writer:
+        writer.put([older])
+    assert table(topic)["member/m1"] != before
+    putting()
+    until(on_kafka, append(twinlock, MemberMFA, "m2", accepted(8)))
+    assert table(topic)["member/m1"] == before

@@ -1,6 +1,7 @@
 """A projector takes genuine events once, and sets everything else aside."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -130,6 +131,7 @@ def test_forged_and_misplaced_records_are_parked_and_move_no_position(
         ("member/m1", b"no json"),
         ("member/m1", b"\xff\x00" * 9),
         ("member/m1", b"[" * 100_000),
+        ("member/m1", os.urandom(10_000)),
         ("member/m1", serialized(forged)),
         ("member/m1", serialized(beyond)),
         ("member/m2", serialized(genuine)),
@@ -139,7 +141,7 @@ def test_forged_and_misplaced_records_are_parked_and_move_no_position(
     producer.flush()
     producer.close()
     with twinlock.connect() as connection:
-        until(lambda: len(parked_records(connection)) == 6)
+        until(lambda: len(parked_records(connection)) == 7)
         positions = connection.execute("SELECT max(position) FROM progress").fetchone()
         assert positions == (3,)
         assert {row.position for row in parked_records(connection)} == {None}

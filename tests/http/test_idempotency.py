@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.http.installation import Installation, Reply
+from api.backend import Outcome
+from tests.http.installation import Installation, Reply, totp
 from tests.http.routes import ROUTES
+from twinlock.adapters.idempotency import Idempotency
 
 
 def key() -> dict[str, str]:
@@ -150,6 +152,50 @@ def test_nothing_secret_is_kept(here: Installation) -> None:
     kept = json.dumps([[caller, body] for caller, body in rows])
     for secret in (member.secret, member.granted, *member.recovery_codes, here.tokens["host"]):
         assert secret not in kept
+
+
+class Killed(Idempotency):
+    """As if the process ended between the commit and the answer, and a while ago."""
+
+    def finish(self, caller: str, key: str, attempt: int, outcome: Outcome) -> None:
+        super().abandon(caller, key, attempt)
+
+
+def killed(here: Installation) -> Installation:
+    twinlock = here.twinlock
+    return here.with_backend(idempotency=Killed(twinlock.database, twinlock.keys.derived))
+
+
+def test_a_refusal_whose_answer_was_lost_is_repeated_as_a_refusal(here: Installation) -> None:
+    member, headers = here.bound(here.workspace()), key()
+    opened = here.login(member)
+    path, token = f"/v1/logins/{opened['login_id']}/code", opened["login_token"]
+    body = {"code": "000000" if totp(member.secret, here.clock()) != "000000" else "111111"}
+    lost = killed(here).post(path, token, body, headers=headers)
+    assert here.post(path, token, body, headers=headers).told == (409, "in-progress")
+    here.twinlock.database.execute("update idempotency set touched_at = now() - interval '10s'")
+    again = here.post(path, token, body, headers=headers)
+    assert (again.told, again.body) == ((403, "code-rejected"), lost.body)
+    assert again.headers["Twinlock-Position"] == lost.headers["Twinlock-Position"]
+
+
+def test_a_success_whose_answer_was_lost_is_repeated_with_its_status(here: Installation) -> None:
+    member, headers = here.bound(here.workspace()), key()
+    body = {"workspace_id": member.workspace_id, "member_id": member.id}
+    assert killed(here).post("/v1/logins", "host", body, headers=headers).status == 201
+    here.twinlock.database.execute("update idempotency set touched_at = now() - interval '10s'")
+    again = here.post("/v1/logins", "host", body, headers=headers)
+    assert (again.status, again.text) == (201, "")
+
+
+def test_nothing_that_people_wrote_is_kept(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    path, headers = f"/v1/tickets/{here.ticket(member)['ticket_id']}/claim", key()
+    first, again = (here.post(path, "support", headers=headers) for _ in range(2))
+    assert first.body["description"] == "It fell\ninto a lake."
+    assert (again.status, again.body["assignee"]) == (200, first.body["assignee"])
+    rows = here.twinlock.database.fetch("select body::text from idempotency")
+    assert "It fell" not in again.text + json.dumps(rows)
 
 
 def test_every_post_and_the_policy_are_repeatable(here: Installation) -> None:

@@ -1,14 +1,19 @@
 """The page behind the mailed link, and the headers that every answer carries."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from commands.dispatch import run
+from commands.finish_login import FinishLogin
 from commands.ports import Credential
+from domain.entry import TWO_FACTORS
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.onetime import cancel_token
+from domain.refusals import IllegalTransition
 from tests.http.installation import Installation
 
 PROVEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -143,14 +148,41 @@ def test_an_exchange_code_gives_the_pass_once(here: Installation) -> None:
     assert again.told == (403, "code-rejected")
 
 
-def hand_over(here: Installation, member_id: str, workspace_id: str) -> str:
+def test_an_exchange_code_gives_nothing_where_more_is_due_by_now(here: Installation) -> None:
+    member = here.member(here.workspace())
+    code = hand_over(here, member.id, member.workspace_id, ["pwd"])
+    here.enforce(member.workspace_id)
+    refused = here.post("/v1/logins/exchange", "host", {"code": code})
+    assert refused.told == (403, "code-rejected")
+
+
+def test_a_hosted_login_gives_no_pass_once_its_authenticator_is_gone(here: Installation) -> None:
+    member = here.member(here.workspace())
+    here.enforce(member.workspace_id)
+    token = here.login(member)["login_token"]
+    granted = here.bind(member, token)
+    twinlock = here.twinlock
+    credential = twinlock.credentials.find("login", token)
+    assert credential is not None
+    finish = FinishLogin(login=credential, amr=TWO_FACTORS)
+    context = twinlock.context(Actor("member", member.id), "test")
+    assert run(finish, context, twinlock.desk).token
+    path, proof = f"/v1/members/{member.id}/mfa/unbinding", member.recovery_codes[0]
+    assert here.post(path, granted, {"recovery_code": proof}).status == 200
+    with pytest.raises(IllegalTransition):
+        run(finish, context, twinlock.desk)
+
+
+def hand_over(
+    here: Installation, member_id: str, workspace_id: str, amr: Sequence[str] = TWO_FACTORS
+) -> str:
     """What the hosted page does when a login is granted."""
     code = secrets.token_urlsafe(32)
     epoch = here.twinlock.store.load(MemberMFA, member_id).epoch
     claims = {
         "workspace_id": workspace_id,
         "member_id": member_id,
-        "amr": ["pwd", "otp", "mfa"],
+        "amr": list(amr),
         "epoch": epoch,
         "auth_time": PROVEN.isoformat(),
     }

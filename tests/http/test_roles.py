@@ -136,6 +136,17 @@ def test_nobody_works_their_own_ticket(here: Installation) -> None:
     assert here.post(f"{path}/claim", "support").body["approvals_needed"] == 2
     forwarded = here.post(f"{path}/forward", "support", {"to": agent.id})
     assert forwarded.told == (403, "forbidden")
+    assert here.post(f"{path}/approve", agent.granted, {}).told == (403, "forbidden")
+    for step in ("forward", "reject"):
+        assert here.post(f"{path}/{step}", "other_support", {}).told == (403, "forbidden")
+
+
+def test_a_member_is_not_told_who_else_is_there(here: Installation, workspace: str) -> None:
+    member, other = here.bound(workspace), here.member(workspace)
+    path = f"/v1/workspaces/{workspace}/members"
+    for asked in (other.id, "nobody"):
+        assert here.call("DELETE", f"{path}/{asked}", member.granted).told == (404, "not-found")
+    assert here.call("DELETE", f"{path}/{member.id}", member.granted).told == (403, "forbidden")
 
 
 def test_a_revoked_or_foreign_pass_is_no_credential(here: Installation, workspace: str) -> None:

@@ -126,6 +126,21 @@ def test_a_stream_ends_with_its_time_with_the_server_and_with_its_token(
     ended.close()
 
 
+def test_a_stream_ends_where_its_workspace_asks_for_more(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.streams.BEAT_SECONDS", 0.0)
+    granted = here.pass_of(here.member("staff", "auditor"))
+    stream = Stream(here, f"/v1/events?after={head(here)}", granted)
+    blocks = stream.blocks()
+    assert next(blocks) == {"retry": "1000"}
+    assert next(blocks)["id"] == str(head(here))
+    here.enforce("staff")
+    assert [block for block in blocks if "data" not in block] == []
+    stream.close()
+    assert here.put("/v1/workspaces/staff/mfa-policy", "host", {"mode": "off"}).status == 200
+
+
 def test_a_token_of_a_workspace_streams_its_events_alone(brief: Installation) -> None:
     brief.put("/v1/workspaces/scoped", "host", {"name": "Scoped"})
     stream = Stream(brief, "/v1/events", brief.token("analyst", "scoped"))

@@ -1,9 +1,18 @@
 """Tickets over HTTP: what is told before the code, the mailed link's token, agents who are gone."""
 
+from dataclasses import replace
+
+import pytest
+
 from commands.dispatch import run
 from commands.erase_member import EraseMember
+from commands.live_login import live_login
+from commands.send_ticket_code import SendTicketCode
+from commands.submit_ticket import SubmitTicket
+from commands.ticket_text import TicketText
 from domain.facts import Actor
-from domain.onetime import cancel_token
+from domain.onetime import TICKET, cancel_token
+from domain.refusals import Unauthenticated
 from tests.http.installation import Installation, ticket_body
 
 
@@ -20,6 +29,27 @@ def test_a_known_requester_hears_of_the_open_ticket_before_the_code_is_looked_at
     here.ticket(member, token)
     again = here.post("/v1/tickets", token, ticket_body("no-such-challenge"))
     assert again.told == (409, "ticket-open")
+
+
+def test_a_login_that_was_revoked_meanwhile_files_nothing(here: Installation) -> None:
+    member, desk = here.bound(here.workspace()), here.twinlock.desk
+    token = here.login(member)["login_token"]
+    challenge = here.post("/v1/tickets/email-codes", token, {}).body["challenge_id"]
+    credential = desk.credentials.find("login", token)
+    assert credential is not None
+    context = here.twinlock.context(Actor("member", member.id), "test")
+    login = live_login(desk, context, credential)
+    let_in = replace(context, revocations=login.member.revocations)
+    here.post(f"/v1/members/{member.id}/sessions/revocation", "host")
+    submit = SubmitTicket(
+        text=TicketText("Lost phone", "It fell."),
+        challenge_id=challenge,
+        email_code=here.mailed(member, TICKET, challenge),
+        login=login,
+    )
+    for command in (submit, SendTicketCode(member_id=member.id)):
+        with pytest.raises(Unauthenticated):
+            run(command, let_in, desk)
 
 
 def test_the_mailed_token_cancels_once_and_reads_nothing(here: Installation) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from api.backend import Outcome
 from api.refusals import IdempotencyMismatch, InProgress
+from commands.ports import Write
 from domain.member_facts import Registered
 from domain.member_mfa import MemberMFA
-from domain.refusals import Unavailable
+from domain.refusals import Refusal, Unavailable
 from tests.live.test_store import context
 from twinlock.composition import Twinlock
 
@@ -31,9 +32,12 @@ def begun(twinlock: Twinlock) -> int | Outcome | None:
 
 
 def apply(twinlock: Twinlock, attempt: int, member: str = "m1") -> int:
-    mark = twinlock.idempotency.mark(CALLER, KEY, attempt)
+    def once(_: Refusal | None) -> Write:
+        outcome = Outcome(status=201, position=None, body={"told": 1})
+        return twinlock.idempotency.mark(CALLER, KEY, attempt, outcome)
+
     return twinlock.store.append(
-        replace(context(), once=mark), (MemberMFA(member), (Registered(),))
+        replace(context(), once=once), (MemberMFA(member), (Registered(),))
     )
 
 
@@ -82,7 +86,7 @@ def test_after_a_crash_behind_the_append_the_repeat_never_acts(twinlock: Twinloc
     begin(twinlock)
     position = apply(twinlock, 1)
     twinlock.database.execute("update idempotency set touched_at = now() - interval '10s'")
-    assert begin(twinlock) == Outcome(status=200, position=position, body=None)
+    assert begin(twinlock) == Outcome(status=201, position=position, body={"told": 1})
 
 
 def test_after_a_crash_before_the_append_the_repeat_acts_a_minute_later(

@@ -18,7 +18,7 @@ from domain.member_mfa import MemberMFA
 from domain.refusals import EmailTaken, Unavailable
 from domain.workspace import Workspace, WorkspaceCreated
 from twinlock.adapters.database import Statement
-from twinlock.adapters.recorder import append_of
+from twinlock.adapters.recorder import TAG, append_of
 from twinlock.adapters.snapshots import EVERY
 from twinlock.composition import Twinlock
 
@@ -91,13 +91,26 @@ def test_writes_alone_are_committed_and_answer_the_head(twinlock: Twinlock) -> N
     assert twinlock.vault.open("member/m1", "contact") == b"x"
 
 
+def test_writes_without_an_event_are_undone_where_the_stream_went_on(twinlock: Twinlock) -> None:
+    store, vault = twinlock.store, twinlock.vault
+    store.append(context(), (MemberMFA("m1"), (Registered(),)))
+    loaded = store.load(MemberMFA, "m1")
+    store.append(context(), (loaded, ()), also=(vault.seal("member/m1", "contact", b"new"),))
+    store.append(context(), (loaded, (SessionsRevoked(),)))
+    late = vault.seal("member/m1", "contact", b"late")
+    with pytest.raises(Stale):
+        store.append(context(), (loaded, ()), also=(late,))
+    assert vault.open("member/m1", "contact") == b"new"
+
+
 def test_nothing_at_all_answers_the_head(twinlock: Twinlock) -> None:
     assert twinlock.store.append(context(), (MemberMFA("m1"), ())) == 0
 
 
 def test_the_mark_of_a_request_is_committed_with_its_append(twinlock: Twinlock) -> None:
     mark = Statement("insert into vault_addresses values ('m', %s)", (b"marked",))
-    twinlock.store.append(replace(context(), once=mark), (MemberMFA("m1"), (Registered(),)))
+    once = replace(context(), once=lambda _: mark)
+    twinlock.store.append(once, (MemberMFA("m1"), (Registered(),)))
     assert twinlock.database.fetch("select member_id from vault_addresses") == [("m",)]
 
 
@@ -189,6 +202,18 @@ def test_an_uncommitted_append_holds_the_head_back(twinlock: Twinlock) -> None:
         assert not twinlock.store.events(0)
         slow.rollback()
     assert [record.position for record in twinlock.store.events(0)] == [2]
+
+
+def test_a_page_up_to_what_was_the_head_is_complete_though_the_head_goes_back(
+    twinlock: Twinlock,
+) -> None:
+    store = twinlock.store
+    head = store.append(context(), (MemberMFA("m1"), (Registered(),)))
+    assert store.head() == head
+    with psycopg.connect(twinlock.database.uri) as slow:  # took the last id before that append
+        slow.execute("select pg_advisory_xact_lock_shared(%s::bigint)", (TAG | (head - 1),))
+        assert store.head() == head - 1
+        assert [record.position for record in store.events(0, 500, head)] == [head]
 
 
 def a_long_stream(twinlock: Twinlock, events: int) -> MemberMFA:

@@ -5,7 +5,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain import entry
-from domain.entry import PASSWORD, TWO_FACTORS, What, due, login_state, may_call, opens
+from domain.entry import (
+    PASSWORD,
+    TWO_FACTORS,
+    What,
+    due,
+    login_state,
+    may_call,
+    opens,
+    still_proves,
+)
 from domain.facts import Fact
 from domain.member_facts import (
     CodeAccepted,
@@ -13,6 +22,8 @@ from domain.member_facts import (
     LoginGranted,
     MemberAdded,
     MemberRemoved,
+    MFABound,
+    MFAUnbound,
     Registered,
     SessionsRevoked,
 )
@@ -144,7 +155,7 @@ def test_what_a_login_opens(state: What, calls: set[str]) -> None:
 @pytest.mark.parametrize("amr", [PASSWORD, TWO_FACTORS])
 def test_whether_a_pass_opens_the_workspace(policy: str, bound: bool, amr: tuple[str, ...]) -> None:
     opened = opens(somebody(bound=bound, locked=False), a_workspace_with(policy), amr, NOON)
-    assert opened is ("mfa" in amr or (not bound and policy != "enforced"))
+    assert opened is ((bound and "mfa" in amr) or (not bound and policy != "enforced"))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +164,20 @@ def test_whether_a_pass_opens_the_workspace(policy: str, bound: bool, amr: tuple
 def test_a_pass_of_a_former_member_opens_nothing(end: Fact) -> None:
     member = a_member(*BOUND, JOINED, end).state
     assert not opens(member, a_workspace_with("off"), TWO_FACTORS, NOON)
+
+
+def test_what_was_proven_with_an_authenticator_that_is_gone_counts_no_more() -> None:
+    off = MFAUnbound(binding_id="b1", method="recovery_code", ticket_id=None)
+    anew = MFABound(binding_id="b2", step=9, workspace_id="w1", login_id="l2")
+    member = a_member(*BOUND, JOINED).when(code_now(login_id="l1"))
+    assert still_proves(member.state, "l1", TWO_FACTORS)
+    assert not still_proves(member.state, "l2", TWO_FACTORS)
+    member.later(minutes=1).given(off)
+    assert not still_proves(member.state, "l1", TWO_FACTORS)
+    assert not opens(member.state, a_workspace_with("enforced"), TWO_FACTORS, NOON)
+    member.later(minutes=1).given(anew)
+    assert [still_proves(member.state, id_, TWO_FACTORS) for id_ in ("l1", "l2")] == [False, True]
+    assert still_proves(member.state, "l1", PASSWORD)
 
 
 def test_a_lock_stops_no_pass_that_was_given() -> None:

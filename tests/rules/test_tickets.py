@@ -121,6 +121,14 @@ def test_the_assignee_works_the_ticket(step: Callable[[str], OfTicket]) -> None:
     a_ticket_in(IN_REVIEW).when(step("a2")).then_refused(Forbidden)
 
 
+@pytest.mark.parametrize("step", [forward, reject])
+@pytest.mark.parametrize("status", [APPROVED, REJECTED])
+def test_another_agents_ticket_stays_anothers_when_it_is_decided(
+    step: Callable[[str], OfTicket], status: str
+) -> None:
+    a_ticket_in(status).when(step("a2")).then_refused(Forbidden)
+
+
 def test_a_claimed_ticket_is_claimed_by_nobody_else() -> None:
     a_ticket_in(IN_REVIEW).when(claim("a2")).then_refused(IllegalTransition)
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -29,11 +29,12 @@ create table if not exists idempotency (
 );
 create index if not exists idempotency_age on idempotency (created_at);
 
-create or replace function twinlock_mark(of_caller text, of_key text, of_attempt bigint)
-returns void language plpgsql volatile as $$
+create or replace function twinlock_mark(
+    of_caller text, of_key text, of_attempt bigint, of_status integer, of_body jsonb
+) returns void language plpgsql volatile as $$
 begin
     update idempotency set state = 'applied', position = twinlock_last_id(),
-            touched_at = clock_timestamp()
+            status = of_status, body = of_body, touched_at = clock_timestamp()
         where caller = of_caller and key = of_key and attempt = of_attempt
             and state in ('begun', 'applied');
     if not found then
@@ -45,7 +46,6 @@ KEPT: Final = "24h"
 TAKEN_OVER_AFTER: Final = "60s"
 SETTLED_AFTER: Final = "5s"
 """An applied request without an outcome after this long has lost its process."""
-WITHOUT_OUTCOME: Final = 200
 
 BEGIN: Final = """
     insert into idempotency as it (caller, key, route, fingerprint) values (%s, %s, %s, %s)
@@ -108,14 +108,15 @@ class Idempotency:
         key = self._derived("idempotency")
         return hmac.new(key, route.encode() + b"\0" + body, hashlib.sha256).digest()
 
-    def mark(self, caller: str, key: str, attempt: int) -> Statement:
+    def mark(self, caller: str, key: str, attempt: int, outcome: Outcome) -> Statement:
         """A write for `Context.once`: the request took effect. Fails if it was taken over."""
-        return Statement("select twinlock_mark(%s, %s, %s)", (caller, key, attempt))
+        told = (caller, key, attempt, outcome.status, _json(outcome.body))
+        return Statement("select twinlock_mark(%s, %s, %s, %s, %s)", told)
 
     def finish(self, caller: str, key: str, attempt: int, outcome: Outcome) -> None:
         """Keep the outcome for a day; best effort, as what took effect is marked already."""
-        body = None if outcome.body is None else Jsonb(outcome.body)
-        self._try(FINISH, outcome.status, outcome.position, body, caller, key, attempt)
+        told = (outcome.status, outcome.position, _json(outcome.body))
+        self._try(FINISH, *told, caller, key, attempt)
 
     def abandon(self, caller: str, key: str, attempt: int) -> None:
         """Forget a request that took no effect, so that it may be tried again; best effort."""
@@ -133,13 +134,17 @@ class Idempotency:
 
 
 def _outcome(row: Row, route: str, fingerprint: bytes) -> Outcome:
-    """How the request ended; after a crash the body is not known."""
+    """How the request ended; after a crash, what was known when it took effect."""
     known_route, known, state, status, position, body, settled = row
     if known_route != route or not hmac.compare_digest(bytes(known), fingerprint):
         raise IdempotencyMismatch("Another request was sent under this key.")
-    if state == "begun" or (state == "applied" and not settled):
+    if state == "begun" or status is None or (state == "applied" and not settled):
         raise _under_way()
-    return Outcome(status=status or WITHOUT_OUTCOME, position=position, body=body)
+    return Outcome(status=status, position=position, body=body)
+
+
+def _json(body: Any) -> Jsonb | None:
+    return None if body is None else Jsonb(body)
 
 
 def _under_way() -> InProgress:

@@ -4,6 +4,10 @@ Each append holds a shared advisory lock whose key carries the sequence's last v
 its own ids were drawn. A reader takes S, the sequence's last value, then m, the least key among
 the locks held, and then in a new statement reads ids up to min(S, m): whoever drew an id up to S
 and is not yet visible holds a lock with a smaller key. Ids of aborted appends stay unused.
+
+The head may go back: a writer that took the sequence's value long ago locks under an old key, and
+draws a new id. Below what has been a head nothing is missing ever after, so a page up to there
+does not ask again.
 """
 
 from collections.abc import Sequence
@@ -21,7 +25,7 @@ from psycopg import Connection, sql
 
 from commands.ports import Write
 from domain.refusals import Unavailable
-from twinlock.adapters.database import Database, Row
+from twinlock.adapters.database import Database, Row, Statement
 
 TAG: Final = 0x5457 << 48
 """High bits of the appends' advisory lock keys."""
@@ -51,11 +55,20 @@ end $$;
 create or replace function twinlock_page(after bigint, until bigint, most bigint)
 returns setof {EVENTS} language plpgsql volatile as $$
 declare
-    head bigint := twinlock_head();
+    head bigint := coalesce(until, twinlock_head());
 begin
     return query select * from {EVENTS}
-        where notification_id > after and notification_id <= least(head, until)
+        where notification_id > after and notification_id <= head
         order by notification_id limit most;
+end $$;
+
+create or replace function twinlock_still(stream text, version bigint)
+returns void language plpgsql volatile as $$
+begin
+    if version <> (select coalesce(max(originator_version), 0) from {EVENTS}
+        where originator_id = stream)
+    then raise unique_violation using constraint = '{EVENTS}_pkey';
+    end if;
 end $$;
 """  # noqa: S608 - the names are constants
 # A volatile function takes a new snapshot for each of its statements (PostgreSQL 38.7).
@@ -175,7 +188,10 @@ class Recorder(PostgresApplicationRecorder):
         return [row[1:] for row in rows if row[0] == 0], [row[1:] for row in rows if row[0] == 1]
 
     def select_records(self, after: int, limit: int, until: int | None) -> list[StoredRecord]:
-        """Answer the next records in the order of their positions, none of them left out."""
+        """Answer the next records in the order of their positions, none of them left out.
+
+        `until` has been a head, or lies below one.
+        """
         with self.database.connection() as connection:
             rows = connection.execute(PAGE, (after, until, limit)).fetchall()
         return [StoredRecord(*row) for row in rows]
@@ -227,6 +243,11 @@ class Recorder(PostgresApplicationRecorder):
         rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in events]
         columns = [list(column) for column in zip(*rows, strict=True)]
         return [row[0] for row in self.database.fetch(SAME, columns)]
+
+
+def still(stream: str, version: int) -> Write:
+    """A write that fails as a lost race does, unless the stream is at that version."""
+    return Statement("select twinlock_still(%s, %s)", (stream, version))
 
 
 @cache

@@ -18,12 +18,12 @@ from domain.api_token import ApiToken
 from domain.audit_export import AuditExport
 from domain.facts import Event, Fact
 from domain.member_mfa import MemberMFA
-from domain.refusals import EmailTaken, Unavailable
+from domain.refusals import EmailTaken, Unavailable, Unreadable
 from domain.unbind_ticket import UnbindTicket
 from domain.workspace import Workspace
 from twinlock.adapters.database import Database, Row
 from twinlock.adapters.mapper import FactMapper, decode
-from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, StoredRecord
+from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, StoredRecord, still
 from twinlock.adapters.snapshots import EVERY, Snapshots
 from twinlock.adapters.vault import ADDRESS_TAKEN
 from twinlock.adapters.wakeups import Notifier, Wakeups
@@ -94,7 +94,7 @@ class EventStore:
         return (*self._recorder.schema, *self._snapshots.schema)
 
     def load(self, kind: type[A], stream_id: str, /) -> A:
-        """Fold the stream from its newest snapshot; raises Unavailable if it can't be read."""
+        """Fold the stream from its newest snapshot; raises Unreadable, or Unavailable for now."""
         stream, topic = _stream(kind, stream_id), self._snapshots.topic(kind)
         return self.fold(kind, stream_id, self._recorder.select_stream(stream, topic))
 
@@ -114,8 +114,11 @@ class EventStore:
         writes = tuple(also)
         if not events and not writes:
             return self.head()
+        # Behind the writes: by then nobody else changes the same rows before this is committed.
+        unchanged = [aggregate for aggregate, facts in changes if not facts]
+        writes += tuple(still(_stream(type(a), a.id), a.version) for a in unchanged)
         if context.once is not None:
-            writes = (*writes, context.once)
+            writes = (*writes, context.once(context.refusal))
         try:
             recordings = self._application.events.put(cast(Any, events), writes=writes)
         except IntegrityError as error:
@@ -132,7 +135,10 @@ class EventStore:
     def events(
         self, after: int, limit: int = 500, until: int | None = None
     ) -> Sequence[StoredRecord]:
-        """The next `limit` records after a position, in order, up to `until` where it is given."""
+        """The next `limit` records after a position, in order, up to `until` where it is given.
+
+        `until` is what `head` has answered, or less.
+        """
         return self._recorder.select_records(after, limit, until)
 
     def follow(self) -> "Follower":
@@ -179,7 +185,7 @@ def _fold(kind: type[Any], id_: str, rows: Sequence[Row]) -> _Folded | None:
                 raise MapperDeserialisationError(f"{stream} has no version before {version}")
             state = evolve(state, decode(stream, version, topic, event))
     except MapperDeserialisationError as error:
-        raise Unavailable("The history cannot be read.", retry_after=60) from error
+        raise Unreadable("The history cannot be read.", retry_after=60) from error
     return _Folded(state, len(rows))
 
 
