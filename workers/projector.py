@@ -77,6 +77,8 @@ class Projector:
         marks: "_Marks",
         deliveries: Sequence[Delivery],
     ) -> None:
+        if self._log.name != progress.EMBEDDED:
+            _tell_missed(self._model.key, marks.held, deliveries)
         for apply in (apply_at_once, apply_each):
             try:
                 marks.held |= self._transact(connection, reader, marks, deliveries, apply)
@@ -101,8 +103,6 @@ class Projector:
         with connection.transaction(), connection.cursor() as cursor:
             judged = judge(cursor, reader, self._envelope, deliveries)
             moved = marks.of({delivery.partition for delivery in deliveries})
-            if self._log.name != progress.EMBEDDED:
-                _tell_missed(self._model.key, moved, deliveries)
             fresh = _advance(moved, judged)
             marks.write(cursor, moved)
             parked = [j for j in judged if isinstance(j, Parked)]
@@ -131,8 +131,9 @@ def _tell_missed(model: str, marks: Mapping[int, Mark], deliveries: Sequence[Del
     """Alarm where records were gone before they were read; a rebuild brings them from the store."""
     reached = {partition: mark.next_offset for partition, mark in marks.items()}
     for one in deliveries:
-        if one.offset > reached[one.partition]:
-            place = {"partition": one.partition, "offset": reached[one.partition]}
+        expected = reached.get(one.partition, one.offset)
+        if one.offset > expected:
+            place = {"partition": one.partition, "offset": expected}
             log.error("projector.records_missed", model=model, **place, until=one.offset)
         reached[one.partition] = one.offset + 1
 
