@@ -10,7 +10,7 @@ from typing import Any
 from domain.refusals import Unavailable
 
 PAUSE = 0.25
-BEAT_SECONDS = 5.0
+BEAT_SECONDS = 4.5
 """So often a silent stream says that it lives, and a credential is looked at again, within 5 s."""
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 

@@ -19,7 +19,7 @@ from commands.put_workspace import PutWorkspace
 from commands.remove_member import RemoveMember
 from commands.secrets import Proof
 from commands.set_policy import SetPolicy
-from domain.refusals import Malformed
+from domain.refusals import Malformed, Unreadable
 from projections import coverage, progress, standing
 
 calls = Calls("Workspaces")
@@ -199,5 +199,9 @@ def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Ans
 
 
 def _name(visit: Visit, member_id: str) -> str | None:
-    contact = contact_of(visit.desk.vault, member_id)
+    """None also where it cannot be read: the others' names are shown."""
+    try:
+        contact = contact_of(visit.desk.vault, member_id)
+    except Unreadable:
+        return None
     return contact.name if contact else None

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from commands.ports import Vault, Write
+from domain.refusals import Unreadable
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,8 +23,8 @@ def seal_text(vault: Vault, member_id: str, ticket_id: str, text: TicketText) ->
 
 
 def text_of(vault: Vault, member_id: str, ticket_id: str) -> TicketText | None:
-    """The text; None once the member is erased."""
-    sealed = vault.peek(f"member/{member_id}", f"ticket/{ticket_id}")
+    """The text; None once the member is erased, or where it cannot be read."""
+    sealed = _peek(vault, member_id, f"ticket/{ticket_id}")
     return TicketText(**json.loads(sealed)) if sealed else None
 
 
@@ -33,6 +34,14 @@ def seal_reason(vault: Vault, member_id: str, ticket_id: str, reason: str) -> Wr
 
 
 def reason_of(vault: Vault, member_id: str, ticket_id: str) -> str | None:
-    """The newest reason an agent gave; None where none was, or once the member is erased."""
-    sealed = vault.peek(f"member/{member_id}", f"ticket/{ticket_id}/reason")
+    """The newest reason an agent gave; None where none was, and as above."""
+    sealed = _peek(vault, member_id, f"ticket/{ticket_id}/reason")
     return sealed.decode() if sealed else None
+
+
+def _peek(vault: Vault, member_id: str, item: str) -> bytes | None:
+    """One ticket's words that don't open must not keep the others from being worked."""
+    try:
+        return vault.peek(f"member/{member_id}", item)
+    except Unreadable:
+        return None

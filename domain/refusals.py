@@ -114,7 +114,7 @@ class Unavailable(Refusal):
 
 
 class Unreadable(Unavailable):
-    """A stream holds what cannot be read, and will until an operator mends it."""
+    """What is stored of somebody cannot be read, until an operator mends it."""
 
 
 class NotYetVisible(Unavailable):

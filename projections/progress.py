@@ -50,6 +50,11 @@ CREATE TABLE IF NOT EXISTS parked (
     record bytea NOT NULL,
     parked_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE TABLE IF NOT EXISTS complete (
+    model text PRIMARY KEY,
+    generation bigint NOT NULL,
+    position bigint NOT NULL
+);
 DO $$ BEGIN  -- an index over whole records takes none that is long
     IF EXISTS (SELECT FROM pg_constraint
         WHERE conname = 'parked_model_partition_record_offset_record_key')
@@ -59,6 +64,23 @@ END $$;
 CREATE UNIQUE INDEX IF NOT EXISTS parked_once
     ON parked (model, partition, record_offset, sha256(record));
 """
+WAS_COMPLETE = """
+SELECT position FROM complete WHERE model = %(model)s AND generation = head.generation
+"""
+"""What was complete stays complete, though a partition that idled has a new record by now."""
+
+
+def reached(model: str) -> str:
+    """In SQL: up to where the model has applied each partition of the log in `head`."""
+    return f"""least(head.position, (
+        SELECT min(coalesce(applied.position, 0))
+        FROM relay_progress AS put LEFT JOIN progress AS applied
+            ON applied.model = {model} AND applied.log = head.log
+            AND applied.partition = put.partition AND applied.generation = head.generation
+        WHERE coalesce(applied.position, 0) < put.position
+    ))"""  # noqa: S608 - a name
+
+
 VISIBLE = f"""
 SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (
     SELECT FROM progress AS applied WHERE model = %(model)s AND log = head.log AND (
@@ -66,7 +88,7 @@ SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (
             SELECT FROM {EVENTS} WHERE notification_id > applied.position
             AND notification_id <= %(at_least)s
     ))
-) ELSE head.position >= %(at_least)s AND NOT EXISTS (
+) ELSE ({WAS_COMPLETE}) >= %(at_least)s OR head.position >= %(at_least)s AND NOT EXISTS (
     SELECT FROM relay_progress AS put LEFT JOIN progress AS applied
         ON applied.model = %(model)s AND applied.log = head.log
         AND applied.partition = put.partition AND applied.generation = head.generation
@@ -77,13 +99,7 @@ FROM log_head AS head
 COMPLETE = f"""
 SELECT CASE WHEN head.log = '{EMBEDDED}' THEN (
     SELECT max(position) FROM progress WHERE model = %(model)s AND log = head.log
-) ELSE least(head.position, (
-    SELECT min(coalesce(applied.position, 0))
-    FROM relay_progress AS put LEFT JOIN progress AS applied
-        ON applied.model = %(model)s AND applied.log = head.log
-        AND applied.partition = put.partition AND applied.generation = head.generation
-    WHERE coalesce(applied.position, 0) < put.position
-)) END
+) ELSE greatest({reached("%(model)s")}, ({WAS_COMPLETE})) END
 FROM log_head AS head
 """  # noqa: S608 - a constant
 

@@ -36,7 +36,10 @@ def rotate(
         if notary:
             typer.echo(f"Checkpoints are verified with {twinlock.notary.rotate(datetime.now(UTC))}")
             return
-        typer.echo(f"{twinlock.vault.rotate()} data keys are under the current master key now.")
+        done, failed = twinlock.vault.rotate()
+        typer.echo(f"{done} data keys are under the current master key now.")
+        if failed:
+            fail(f"these do not open, and are as they were: {', '.join(failed)}", REFUSED)
 
 
 @keys.command()

@@ -28,6 +28,8 @@ from workers.mail_queue import TO_OWNERS, TO_PREVIOUS, Due
 from workers.ports import Connect, MailDelayed, Outbox, Undeliverable
 
 IDLE = 0.1
+LINE = 998
+"""The longest line, in characters, that a mail may have without being encoded."""
 
 log = structlog.get_logger()
 
@@ -69,7 +71,7 @@ class Scribe:
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = self._message_id(due)
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text, cte="8bit" if letter.text.isascii() else "base64")
+        message.set_content(letter.text, cte=_encoding(letter.text))
         message.add_alternative(letter.html, subtype="html")
         return message
 
@@ -77,6 +79,13 @@ class Scribe:
         named = f"{due.position}/{due.kind}/{due.recipient}/{due.subject_id}".encode()
         digest = hmac.new(self.keys.derived("message-ids"), named, hashlib.sha256).hexdigest()
         return f"<{due.position}.{digest[:24]}@{urlsplit(self.public_url).hostname}>"
+
+
+def _encoding(text: str) -> str:
+    """Plain, as a code is read best, where no line is too long (RFC 5322 section 2.1.1)."""
+    if not text.isascii():
+        return "base64"
+    return "8bit" if max(map(len, text.splitlines())) <= LINE else "quoted-printable"
 
 
 class Mailer:

@@ -34,8 +34,17 @@ LOOK = 30.0
 NEWEST = f"""
 SELECT state FROM {EVENTS} ORDER BY notification_id DESC LIMIT 100
 """  # noqa: S608 - a constant
-RECORD = """
-WITH head AS (
+RECORD = f"""
+WITH kept AS (
+    INSERT INTO complete (model, generation, position)
+    SELECT known.model, head.generation, {progress.reached("known.model")}
+    FROM log_head AS head
+        JOIN (SELECT DISTINCT model, log FROM progress) AS known ON known.log = head.log
+    ON CONFLICT (model) DO UPDATE SET
+        generation = excluded.generation, position = excluded.position
+        WHERE (complete.generation, complete.position)
+            < (excluded.generation, excluded.position)
+), head AS (
     UPDATE log_head SET position = %s WHERE log = %s AND generation = %s RETURNING position
 ), put AS (
     INSERT INTO relay_progress (partition, record_offset, position)
@@ -44,7 +53,8 @@ WITH head AS (
         record_offset = excluded.record_offset, position = excluded.position
 )
 SELECT position FROM head
-"""
+"""  # noqa: S608 - constants
+"""Keeps what is complete before anything new makes a partition late."""
 BEGIN_ANEW = """
 INSERT INTO relay_progress (partition, first_offset, record_offset, position)
 SELECT partition, tail + 1, tail, 0 FROM unnest(%s::int[], %s::bigint[]) AS told (partition, tail)

@@ -72,10 +72,10 @@ class Postbox:
 
 
 @contextmanager
-def open_postbox() -> Iterator[Postbox]:
+def open_postbox(kind: type[Postbox] = Postbox) -> Iterator[Postbox]:
     """Listen on a free port until the end."""
     port = free_port()
-    postbox = Postbox(f"{LOOPBACK}:{port}")
+    postbox = kind(f"{LOOPBACK}:{port}")
     controller = Controller(postbox, hostname=LOOPBACK, port=port)
     controller.start()
     try:

@@ -29,6 +29,7 @@ from projections.models import MODELS
 from projections.progress import visible
 from tests.flow.conftest import Running
 from tests.flow.histories import HOST, bound, joined
+from tests.flow.postbox import Postbox, open_postbox
 from twinlock.adapters.mail import SmtpOutbox
 from twinlock.composition import Twinlock
 from twinlock.dev.mailbox import Mailbox
@@ -169,6 +170,33 @@ def test_a_reason_is_told(running: Running, mailer: Mailer, mailbox: Mailbox) ->
     (mail,) = mailbox.messages()
     assert "No <b>proof</b>" in mail.text.splitlines()
     assert "No &lt;b&gt;proof" in (mail.html or "")
+
+
+class Hasty(Postbox):
+    """Keeps mails, and hangs up as a server does that is about to stop."""
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        return "421 Stopping"
+
+
+def test_a_reason_of_one_long_line_reaches_a_server_that_takes_none_and_is_sent_once(
+    running: Running,
+) -> None:
+    twinlock = running.twinlock
+    knows(twinlock, "m1")
+    context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
+    reason = "word " * 700
+    write = twinlock.vault.seal("member/m1", "ticket/t/reason", reason.encode())
+    twinlock.store.append(context, also=[write])
+    closed = TicketClosed(ticket_id="t", status="rejected")
+    queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), closed))
+    with open_postbox(Hasty) as postbox:
+        outbox = SmtpOutbox(postbox.smtp, "twinlock@example.com")
+        send_all(running, Mailer(twinlock.connect, outbox, scribe(twinlock)))
+    assert statuses(running) == ["sent"]
+    (letter,) = postbox.letters
+    assert reason.strip() in letter.text
+    assert max(map(len, letter.raw.splitlines())) <= 998
 
 
 def test_a_submitted_ticket_can_be_cancelled_by_the_mailed_link(

@@ -19,6 +19,7 @@ from projections.models import MODELS, Model
 from projections.progress import complete_up_to, visible, wait_visible
 from tests.flow.conftest import Running
 from tests.flow.histories import a_workspace, accepted, append, bound, joined
+from twinlock.adapters.kafka import PARTITIONS, partition_of
 from workers.cloud_events import serialized
 from workers.parking import NotOurs, StillFails, parked_record, parked_records, retry
 
@@ -154,6 +155,26 @@ def test_forged_and_misplaced_records_are_parked_and_move_no_position(
     with twinlock.connect() as connection:
         assert standing.member(connection, "m1") == twinlock.store.load(MemberMFA, "m1")
         assert json.loads(serialized(genuine))["mac"]
+
+
+@pytest.mark.kafka
+def test_what_was_complete_stays_complete_while_newer_events_wait(on_kafka: Running) -> None:
+    twinlock, key = on_kafka.twinlock, STANDING.key
+    assert len({partition_of(f"member/m{n}", PARTITIONS) for n in (1, 2)}) == 2
+    on_kafka.relay()
+    on_kafka.project(STANDING)
+    append(twinlock, MemberMFA, "m1", *joined("m1"))
+    first = append(twinlock, MemberMFA, "m2", *joined("m2"))
+    seen(on_kafka, first)
+    on_kafka.stop()
+    on_kafka.relay()
+    last = append(twinlock, MemberMFA, "m1", bound())
+    with twinlock.connect() as connection:
+        until(lambda: connection.execute("SELECT position FROM log_head").fetchone() == (last,))
+        assert complete_up_to(connection, key) == first
+        assert [visible(connection, key, position) for position in (first, last)] == [True, False]
+    on_kafka.project(STANDING)
+    seen(on_kafka, last)
 
 
 @pytest.mark.kafka

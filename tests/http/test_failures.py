@@ -93,6 +93,25 @@ def test_an_unreadable_secret_stops_that_member_only(here: Installation) -> None
         assert answer.status == status
 
 
+def test_unreadable_words_and_names_hide_nobody_elses(here: Installation) -> None:
+    workspace = here.workspace()
+    broken, other = here.bound(workspace), here.bound(workspace)
+    free = [here.member(workspace) for _ in range(2)]
+    tickets = [here.ticket(member)["ticket_id"] for member in (broken, other)]
+    here.twinlock.database.execute(
+        "update vault_items set sealed = sealed || 'x' where owner = any(%s)",
+        ([f"member/{member.id}" for member in (broken, free[0])],),
+    )
+    head = here.twinlock.store.head()
+    queue = here.get(f"/v1/tickets?limit=500&at_least={head}", "support").body["items"]
+    titles = {ticket["ticket_id"]: ticket["title"] for ticket in queue}
+    assert [titles[ticket_id] for ticket_id in tickets] == [None, "Lost phone"]
+    assert here.post(f"/v1/tickets/{tickets[0]}/claim", "support").status == 200
+    path = f"/v1/workspaces/{workspace}/mfa-policy/preview?at_least={head}"
+    names = {each["member_id"]: each["name"] for each in here.get(path, "host").body["items"]}
+    assert [names[member.id] for member in free] == [None, "Somebody"]
+
+
 def test_an_unreadable_event_stops_that_member_only(database: str) -> None:
     with installed(database) as here:
         workspace = here.workspace()

@@ -120,8 +120,8 @@ def test_rotation_rewraps_everything_while_the_old_key_still_opens(
     file.write_text(f"{old}\n")
     vault = SealedVault(twinlock.database, Keyring(file=file))
     file.write_text(f"{new}\n{old}\n")
-    assert vault.rotate() == 2  # the member's and the system's
-    assert vault.rotate() == 0
+    assert vault.rotate() == (2, [])  # the member's and the system's
+    assert vault.rotate() == (0, [])
     assert vault.open(OWNER, "contact") == b"x"
     assert vault.key_ids() == {"k2": 2}
     with pytest.raises(Unavailable):
@@ -141,8 +141,33 @@ def test_a_serving_process_reads_its_key_file_again_when_a_key_is_new(
     serving = SealedVault(twinlock.database, Keyring(file=file))
     assert serving.open(OWNER, "contact") == b"x"
     file.write_text(f"{new},{old}")
-    assert SealedVault(twinlock.database, Keyring(f"{new},{old}")).rotate() == 2
+    assert SealedVault(twinlock.database, Keyring(f"{new},{old}")).rotate() == (2, [])
     assert serving.open(OWNER, "contact") == b"x"
+
+
+def test_a_serving_process_seals_nothing_new_under_a_key_that_was_taken_away(
+    twinlock: Twinlock, tmp_path: Path
+) -> None:
+    assert twinlock.settings.master_key is not None
+    old, new = twinlock.settings.master_key.get_secret_value(), a_master_key("k2")
+    file = tmp_path / "keys"
+    file.write_text(old)
+    serving = SealedVault(twinlock.database, Keyring(file=file))
+    file.write_text(f"{new},{old}")
+    twinlock.store.append(context(), also=(serving.seal(OWNER, "contact", b"x"),))
+    assert SealedVault(twinlock.database, Keyring(new)).open(OWNER, "contact") == b"x"
+
+
+def test_a_damaged_key_stops_the_rotation_of_no_other(twinlock: Twinlock) -> None:
+    owners = [f"member/m{n}" for n in range(3)]
+    for owner in owners:
+        keep(twinlock, "contact", b"x", owner)
+    twinlock.database.execute("update vault_keys set wrapped = 'x' where owner = %s", (owners[1],))
+    assert twinlock.settings.master_key is not None
+    old, new = twinlock.settings.master_key.get_secret_value(), a_master_key("k2")
+    vault = SealedVault(twinlock.database, Keyring(f"{new},{old}"))
+    assert vault.rotate() == (3, [owners[1]])
+    assert vault.key_ids() == {"k1": 1, "k2": 3}
 
 
 def test_derived_keys_differ_by_purpose_and_are_the_same_in_every_process(

@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from domain.refusals import Unavailable
+from domain.refusals import Unreadable
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
@@ -54,7 +54,7 @@ def _entry(text: str) -> tuple[str, bytes]:
 
 
 class Keyring:
-    """The master keys of a running process; a file is read again when a key is not known."""
+    """The master keys of a running process; a file is read again before one wraps or is missing."""
 
     def __init__(self, text: str = "", *, file: Path | None = None) -> None:
         """Take the keys from the text, or from the file; raises BadKeys."""
@@ -77,17 +77,18 @@ class Keyring:
 
     def wrap(self, plain: bytes, bound_to: bytes) -> tuple[str, bytes]:
         """Seal a data key under the current master key; answers the master key's id too."""
+        self.reload()  # nothing new under a key that is to be taken away
         keys = self._keys
         label = _label(b"twinlock/key", bound_to, keys.current.encode())
         return keys.current, seal(keys.by_id[keys.current], plain, label)
 
     def unwrap(self, key_id: str, wrapped: bytes, bound_to: bytes) -> bytes:
-        """Open a data key; raises Unavailable without its master key, or if it doesn't open."""
+        """Open a data key; raises Unreadable without its master key, or if it doesn't open."""
         if key_id not in self._keys.by_id:
             self.reload()
         master = self._keys.by_id.get(key_id)
         if master is None:
-            raise Unavailable("A master key is missing.", retry_after=60)
+            raise Unreadable("A master key is missing.", retry_after=60)
         label = _label(b"twinlock/key", bound_to, key_id.encode())
         return unseal(master, wrapped, label)
 
@@ -104,11 +105,11 @@ def seal(key: bytes, plain: bytes, label: bytes) -> bytes:
 
 
 def unseal(key: bytes, sealed: bytes, label: bytes) -> bytes:
-    """Decrypt; raises Unavailable for anything that was not sealed with this key and label."""
+    """Decrypt; raises Unreadable for anything that was not sealed with this key and label."""
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], label)
     except (InvalidTag, ValueError):
-        raise Unavailable("A sealed value cannot be opened.", retry_after=60) from None
+        raise Unreadable("A sealed value cannot be opened.", retry_after=60) from None
 
 
 def _label(*parts: bytes) -> bytes:

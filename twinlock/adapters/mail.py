@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Literal
@@ -26,8 +27,10 @@ class SmtpOutbox:
         del message["From"]
         message["From"] = self.sender
         try:
-            with self._connection() as server:
+            with closing(self._connection()) as server:
                 server.send_message(message, from_addr=self.sender)
+                with suppress(smtplib.SMTPException, OSError):  # it was accepted, whatever comes
+                    server.quit()
         except smtplib.SMTPRecipientsRefused as refused:
             codes = [code for code, _ in refused.recipients.values()]
             raise _refusal(min(codes, default=450)) from None

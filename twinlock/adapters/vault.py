@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg import Connection
 
 from domain.addresses import normal_address
-from domain.refusals import Unavailable
+from domain.refusals import Unavailable, Unreadable
 from twinlock.adapters.database import Database, Row, Statement
 from twinlock.adapters.keyring import KEY_BYTES, Keyring, item_label, seal, unseal
 
@@ -117,12 +117,12 @@ class SealedVault:
         return plain
 
     def peek(self, owner: str, item: str) -> bytes | None:
-        """The plain bytes; None where there is no such item, Unavailable where it doesn't open."""
+        """The plain bytes; None where there is no such item, Unreadable where it doesn't open."""
         row = self._database.fetch_one(OPEN, (owner, item))
         return None if row is None else self.opened(owner, item, row)
 
     def opened(self, owner: str, item: str, row: Row) -> bytes:
-        """The plain bytes of a row of key id, wrapped key and sealed item; raises Unavailable."""
+        """The plain bytes of a row of key id, wrapped key and sealed item; raises Unreadable."""
         data_key = self._keyring.unwrap(row[0], row[1], owner.encode())
         return unseal(data_key, row[2], item_label(owner, item))
 
@@ -163,17 +163,24 @@ class SealedVault:
         )
         return None if row is None else str(row[0])
 
-    def rotate(self) -> int:
-        """Wrap every data key anew under the current master key, while serving; how many."""
+    def rotate(self) -> tuple[int, list[str]]:
+        """Wrap every data key anew under the current master key, while serving.
+
+        Answers how many, and the owners whose keys do not open.
+        """
         self._keyring.reload()
-        done, after = 0, ""
+        done, after, failed = 0, "", list[str]()
         while rows := self._database.fetch(STALE_KEYS, (self._keyring.current, after, BATCH)):
             for owner, key_id, wrapped in rows:
-                data_key = self._keyring.unwrap(key_id, wrapped, owner.encode())
+                try:
+                    data_key = self._keyring.unwrap(key_id, wrapped, owner.encode())
+                except Unreadable:
+                    failed.append(owner)
+                    continue
                 new_id, again = self._keyring.wrap(data_key, owner.encode())
                 done += self._database.execute(REWRAP, (new_id, again, owner, key_id, wrapped))
             after = rows[-1][0]
-        return done
+        return done, failed
 
     def key_ids(self) -> dict[str, int]:
         """How many owners' keys each master key wraps."""
