@@ -145,7 +145,11 @@ def test_a_run_that_is_killed_leaves_nobody_behind(running: Running) -> None:
 
 def test_the_death_of_a_part_ends_the_run_and_is_named(running: Running) -> None:
     running.facts()
-    os.kill(int((running.folder / "worker.pid").read_text()), signal.SIGKILL)
+    deadline, file = time.monotonic() + 60, running.folder / "worker.pid"
+    while not file.exists() or not file.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(int(file.read_text()), signal.SIGKILL)
     status, line = running.ends()
     assert status == 1
     assert line.startswith("twinlock worker ended; its log is ")
