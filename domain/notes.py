@@ -13,7 +13,8 @@ from domain.times import rfc3339
 ED25519 = b"\x01"
 NAME = re.compile(r"[^\s+]{1,255}")
 DASH = "— "
-NOTES = re.compile(r"(?:[^\n]+\n)+\n(?:— [^\n]+\n)+")
+NOTES = re.compile(r"(?:[^\n]+\n)+\n(?:— [^\n]+ [A-Za-z0-9+/=]{92,}\n)+")
+"""A signature that is shorter was torn off."""
 MOST = 1 << 26
 """Characters that a note may have."""
 

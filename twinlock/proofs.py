@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from api.backend import Head, Proof
 from domain.merkle import Span, consistency, hashes_of, inclusion
-from domain.notes import Checkpoint
+from domain.notes import BadNote, Checkpoint
 from domain.refusals import Unavailable
 from twinlock.adapters.database import Database
 from twinlock.adapters.signing import NotarySigner
@@ -38,7 +38,10 @@ class TreeProofs:
         note = self.checkpoint()
         if note is None:
             return None
-        signed = Checkpoint.parse(note.rpartition("\n\n")[0] + "\n")
+        try:
+            signed = Checkpoint.parse(note.rpartition("\n\n")[0] + "\n")
+        except BadNote as bad:
+            raise Unavailable("The checkpoint cannot be read.", retry_after=60) from bad
         return Head(signed.size, _encoded(signed.root))
 
     def number_at(self, position: int) -> int | None:

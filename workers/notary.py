@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from threading import Event
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import structlog
 from psycopg import Connection
 
 from domain.notes import BadNote, Checkpoint
-from domain.tampering import FORGED, ROLLED_BACK, Finding
+from domain.tampering import ALTERED, FORGED, ROLLED_BACK, Finding
 from workers import checkpoints, tiles
 from workers.checkpoints import Witness
 from workers.history_check import HistoryCheck, Stored
@@ -164,12 +165,12 @@ class _Watch:
 
     def go(self, stop: Event, seconds: float) -> None:
         """Hash at once, sign from time to time, and patrol in between."""
-        while hash_new(self._connection, self._source) and not stop.is_set():
+        while self._hash() and not stop.is_set():
             pass
         self._ask_witnesses()
         patrol = self._patrol()
         while not stop.is_set():
-            grown = hash_new(self._connection, self._source)
+            grown = self._hash()
             if time.monotonic() - self._signed_at >= seconds:
                 self._sign()
             self._publish()
@@ -177,10 +178,19 @@ class _Watch:
             if grown < PAGE:
                 self._source.wait(BEAT)
         deadline = time.monotonic() + LAST_SECONDS
-        while hash_new(self._connection, self._source) and time.monotonic() < deadline:
+        while self._hash() and time.monotonic() < deadline:
             pass
         self._sign()
         self._publish()
+
+    def _hash(self) -> int:
+        """Go on hashing; a tree that has lost nodes grows no more, and is told of."""
+        try:
+            return hash_new(self._connection, self._source)
+        except tiles.MissingNodes as missing:
+            edge = tiles.edge(self._connection)
+            self._alarm([Finding(1, edge.position, ALTERED, str(missing))])
+            return 0
 
     def _sign(self) -> None:
         """Only over a history that was read from its beginning, and found to be whole."""
@@ -246,15 +256,23 @@ class _Watch:
             return NEVER
 
     def _publish(self) -> None:
-        """Hand every witness what it does not have yet, out of the database."""
+        """Hand every witness what it does not have yet, out of the database, if it is genuine."""
         self._ask_witnesses()
         for name, size in list(self._told.items()):
             notes = checkpoints.behind(self._connection, size)
+            try:
+                sizes = [size, *(Checkpoint.parse(self._signer.open(note)).size for note in notes)]
+            except BadNote as bad:
+                self._alarm([Finding(0, 0, FORGED, f"a checkpoint: {bad}")])
+                continue
+            if any(one >= other for one, other in pairwise(sizes)):
+                self._alarm([Finding(0, 0, FORGED, "a checkpoint stands where another belongs")])
+                continue
             if notes:
                 with self._telling(name):
                     self._witnesses[name].put(notes)
                     self._outside[name] = notes[-1]
-                    self._told[name] = Checkpoint.parse(self._signer.open(notes[-1])).size
+                    self._told[name] = sizes[-1]
 
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:

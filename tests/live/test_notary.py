@@ -13,7 +13,16 @@ from structlog.testing import capture_logs
 from domain.leaves import Content, leaf_bytes
 from domain.merkle import hashes_of, inclusion, proves_consistency, proves_inclusion
 from domain.notes import BadNote, Checkpoint, Key, open_note, split_notes
-from domain.tampering import ALTERED, CUT_END, CUT_START, DELETED, INSERTED, ROLLED_BACK, SWAPPED
+from domain.tampering import (
+    ALTERED,
+    CUT_END,
+    CUT_START,
+    DELETED,
+    FORGED,
+    INSERTED,
+    ROLLED_BACK,
+    SWAPPED,
+)
 from tests.support.notarised import checked, do, history, newest, notarise, swap, told
 from tests.support.rfc9162 import mth, root_from_path
 from twinlock.adapters.kafka import KafkaLog
@@ -21,6 +30,7 @@ from twinlock.adapters.signing import verified
 from twinlock.composition import Twinlock
 from workers import checkpoints, tiles
 from workers.checkpoints import FileWitness, TopicWitness, Witness
+from workers.history_check import HistoryCheck
 from workers.notary import Contradiction, Notary
 
 pytestmark = pytest.mark.live
@@ -160,24 +170,28 @@ def signed(twinlock: Twinlock) -> bool:
     return bool(twinlock.database.fetch("select 1 from checkpoints"))
 
 
-def test_a_torn_note_in_the_file_is_passed_over(twinlock: Twinlock, tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", [40, -30], ids=["in its text", "in its signature"])
+def test_a_torn_note_in_the_file_is_passed_over(
+    twinlock: Twinlock, tmp_path: Path, torn: int
+) -> None:
     history(twinlock, 4)
     notarise(twinlock)
     path = tmp_path / "checkpoints"
     with at_work(twinlock, FileWitness(path)):
         until(lambda: path.exists())
-    path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:torn])
     history(twinlock, 4, name="more")
     with at_work(twinlock, FileWitness(path)):
         until(lambda: newest(twinlock).size == 8)
     notes = split_notes(path.read_text())
-    assert Checkpoint.parse(twinlock.notary.open(notes[-1])).size == 8
+    sizes = [Checkpoint.parse(twinlock.notary.open(note)).size for note in notes]
+    assert sizes == [4, 8]
 
 
 REPLACE = "replace(encode(state, 'escape'), 'host', 'hosT')::bytea"
 COPY = """
 insert into stored_events (notification_id, originator_id, originator_version, topic, state)
-select 201, 'token/x', 1, topic, state from stored_events where notification_id = 1
+select {}, 'token/x', 1, topic, state from stored_events where notification_id = 1
 """
 BOTH = """
 with x as (update stored_events set state = 'x' where notification_id = 3)
@@ -197,7 +211,9 @@ CHANGES = {
         "delete from stored_events where notification_id in (290, 291)",
         [(DELETED, 290, 291)],
     ),
-    INSERTED: (COPY, [(INSERTED, 201, 201)]),
+    INSERTED: (COPY.format(201), [(INSERTED, 201, 201)]),
+    "inserted before all": (COPY.format(-1), [(INSERTED, -1, -1)]),
+    "inserted beyond all": (COPY.format(10**12), [(INSERTED, 10**12, 10**12)]),
     CUT_START: (
         "delete from stored_events where notification_id <= 40",
         [(CUT_START, 1, 40)],
@@ -218,6 +234,50 @@ def test_a_change_behind_its_back_is_named(twinlock: Twinlock, name: str) -> Non
     assert checked(twinlock) == []
     do(twinlock, sql.replace("%", "%%"))
     assert told(checked(twinlock)) == expected
+
+
+def test_a_checkpoint_that_was_planted_is_told_of_and_handed_to_no_witness(
+    twinlock: Twinlock, tmp_path: Path
+) -> None:
+    history(twinlock, 40)
+    notarise(twinlock)
+    file = FileWitness(tmp_path / "checkpoints")
+    with at_work(twinlock, file):
+        until(lambda: (tmp_path / "checkpoints").exists())
+        history(twinlock, 40, name="more")
+        until(lambda: newest(twinlock).size == 80)
+    kept = (tmp_path / "checkpoints").read_text()
+    for note in (split_notes(kept)[0], "no note at all"):
+        do(twinlock, "insert into checkpoints values (%s, 1, now(), %s)", 1 << 40, note)
+        with capture_logs() as logs, at_work(twinlock, file):
+            until(lambda: any(each.get("kind") == FORGED for each in logs))
+        assert (tmp_path / "checkpoints").read_text() == kept
+        do(twinlock, "delete from checkpoints where size = %s", 1 << 40)
+    assert checked(twinlock, split_notes(kept)) == []
+
+
+def test_a_tree_that_lost_a_node_is_told_of_and_the_patrol_goes_on(twinlock: Twinlock) -> None:
+    history(twinlock, 600)
+    notarise(twinlock)
+    do(twinlock, "delete from notary_tiles where level = 1")
+    do(twinlock, f"update stored_events set state = {REPLACE} where notification_id = 3")
+    history(twinlock, 2, name="more")
+    with capture_logs() as logs, at_work(twinlock):
+        until(lambda: any(each.get("position") == 3 for each in logs))
+    assert {each["kind"] for each in logs if each["log_level"] == "error"} == {ALTERED}
+
+
+def test_a_checkpoint_that_is_signed_during_a_check_is_no_rollback(twinlock: Twinlock) -> None:
+    history(twinlock, 10)
+    notarise(twinlock)
+    with twinlock.connect() as connection:
+        check = HistoryCheck(connection, twinlock.store, twinlock.notary.open)
+        steps = check.steps()
+        next(steps)
+        history(twinlock, 10, name="more")
+        notarise(twinlock)
+        assert list(steps)
+    assert (check.findings, check.edge.size) == ([], 20)
 
 
 def test_two_events_that_changed_places_are_named(twinlock: Twinlock) -> None:
