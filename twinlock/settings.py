@@ -1,6 +1,7 @@
 """Every setting: an environment variable with the prefix TWINLOCK_, read once and checked."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from twinlock.adapters.keyring import BadKeys, MasterKeys
+from workers.checkpoints import SUFFIX
 
 ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
@@ -31,6 +33,9 @@ MAILBOX = re.compile(r"[^@\s<>]+@[^@\s<>]+", re.ASCII)
 
 SECURITY_WORDS = {"protocol", "ca", "mechanism", "user", "password_file"}
 SECURITY_PROTOCOLS = ("ssl", "sasl_ssl", "sasl_plaintext")
+SECURITY_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+TOPIC_LENGTH = 249 - len(SUFFIX)
+"""Kafka's limit, less what the longest name of a topic beside it adds."""
 
 
 class WrongSetting(Exception):
@@ -45,17 +50,22 @@ def _address(value: str) -> str:
 
 
 def _addresses(value: str) -> str:
-    for part in value.split(","):
-        if part:
-            _address(part.strip())
+    servers = [part for part in value.split(",") if part]
+    if value and not servers:
+        raise ValueError("names no server")
+    for server in servers:
+        _address(server.strip())
     return value
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("reads https://host, with a path at most")
-    return value.rstrip("/")
+    """Take what can be published: no credentials; urlsplit's own refusals would show them."""
+    with suppress(ValueError):
+        parts = urlsplit(value)
+        server = parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        if parts.scheme in ("http", "https") and server and not (parts.query or parts.fragment):
+            return value.rstrip("/")
+    raise ValueError("reads https://host or https://host:port, with a path at most")
 
 
 def _sender(value: str) -> str:
@@ -70,6 +80,7 @@ def _seconds(value: object) -> object:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Topic = Annotated[str, Field(pattern=r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=TOPIC_LENGTH)]
 Life = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -90,14 +101,14 @@ class Settings(BaseSettings):
     kafka: Annotated[str, AfterValidator(_addresses)] = ""
     """Bootstrap servers, `host:port` apart by commas; empty: the embedded log."""
     kafka_security: str = ""
-    """`key=value` pairs apart by commas: protocol (ssl, sasl_ssl, sasl_plaintext), ca, mechanism,
-    user, password_file."""
-    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "twinlock.events"
-    """The log's topic."""
+    """`key=value` pairs apart by commas: protocol (ssl, sasl_ssl, sasl_plaintext), ca, mechanism
+    (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512), and for the sasl protocols user, password_file."""
+    topic: Topic = "twinlock.events"
+    """The log's topic; the names of those beside it begin with it."""
     smtp: Address = "127.0.0.1:25"
     """The mail server, `host:port`."""
     smtp_user: str = ""
-    """User at the mail server; empty: none."""
+    """User at the mail server, with SMTP_PASSWORD; empty: none."""
     smtp_password: SecretStr = SecretStr("")
     """Password at the mail server."""
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
@@ -172,8 +183,27 @@ class Settings(BaseSettings):
             raise ValueError(f"knows {', '.join(sorted(SECURITY_WORDS))}")
         if value and words.get("protocol") not in SECURITY_PROTOCOLS:
             raise ValueError(f"needs protocol={' or '.join(SECURITY_PROTOCOLS)}")
-        if ("user" in words) != ("password_file" in words):
-            raise ValueError("takes user and password_file together")
+        login = [words[name] for name in ("user", "password_file") if name in words]
+        if words.get("protocol", "").startswith("sasl_"):
+            if len(login) < 2 or not all(login):
+                raise ValueError("needs user and password_file for this protocol")
+        elif login:
+            raise ValueError("takes user and password_file for the sasl protocols only")
+        if words.get("mechanism", "PLAIN").upper() not in SECURITY_MECHANISMS:
+            raise ValueError(f"knows mechanism={' or '.join(SECURITY_MECHANISMS)}")
+        for name in sorted(words.keys() & {"ca", "password_file"}):
+            try:
+                Path(words[name]).read_bytes()
+            except OSError:
+                raise ValueError(f"{name}: the file cannot be read") from None
+        return value
+
+    @field_validator("checkpoint_file")
+    @classmethod
+    def _is_no_folder(cls, value: Path | None) -> Path | None:
+        with suppress(OSError):  # who may not look there may share the setting with who may
+            if value and value.is_dir():
+                raise ValueError("is a folder")
         return value
 
     @field_validator("staff_workspace")
@@ -189,6 +219,12 @@ class Settings(BaseSettings):
         if not timedelta(minutes=1) <= value <= timedelta(days=30):
             raise ValueError("lies between a minute and 30 days")
         return value
+
+    @model_validator(mode="after")
+    def _has_password(self) -> Self:
+        if self.smtp_user and not self.smtp_password.get_secret_value():
+            raise ValueError("SMTP_USER: needs SMTP_PASSWORD")
+        return self
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:

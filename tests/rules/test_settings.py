@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from twinlock.settings import Settings, WrongSetting
+from workers.checkpoints import SUFFIX as CHECKPOINTS
+from workers.member_states import SUFFIX as MEMBERS
 
 KEY = "k1:" + base64.b64encode(b"marked-secret-of-32-bytes-long!!").decode()
 GOOD = {"DATABASE": "postgresql://u:marked-secret@127.0.0.1/db", "MASTER_KEY": KEY}
@@ -15,6 +17,7 @@ GOOD = {"DATABASE": "postgresql://u:marked-secret@127.0.0.1/db", "MASTER_KEY": K
 @pytest.fixture(autouse=True)
 def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("marked-secret")
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
@@ -41,17 +44,40 @@ def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> No
         ("DATABASE", "mysql://u:marked-secret@h/db"),
         ("DATABASE", "postgresql://u:marked-secret@h:port/db"),
         ("KAFKA", "localhost"),
+        ("KAFKA", ","),
         ("KAFKA_SECURITY", "user=a"),
         ("KAFKA_SECURITY", "protocol=telepathy"),
         ("KAFKA_SECURITY", "marked-secret"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user=marked-secret"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=sasl_plaintext,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=ssl,user=marked-secret,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=ssl,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=plaintext,user=marked-secret,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,mechanism=GSSAPI,user=a,password_file=file"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=marked-none"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=."),
+        ("KAFKA_SECURITY", "protocol=ssl,ca=marked-none"),
+        ("KAFKA_SECURITY", "protocol=ssl,ca"),
         ("TOPIC", "a topic"),
+        ("TOPIC", "."),
+        ("TOPIC", ".."),
+        ("TOPIC", "t" * 238),
         ("SMTP", "localhost"),
         ("SMTP", "localhost:99999"),
+        ("SMTP_USER", "marked-secret"),
         ("SMTP_TLS", "maybe"),
         ("MAIL_FROM", "nobody"),
         ("HTTP", "8080"),
         ("PUBLIC_URL", "ftp://example.com"),
         ("PUBLIC_URL", "example.com"),
+        ("PUBLIC_URL", "https://example.com:marked-secret"),
+        ("PUBLIC_URL", "https://example.com:65536"),
+        ("PUBLIC_URL", "https://example.com:0"),
+        ("PUBLIC_URL", "https://u:marked-secret@example.com"),
+        ("PUBLIC_URL", "https://marked-secret@example.com"),
+        ("PUBLIC_URL", "https://u:marked-secret@example\u2100.com"),
         ("MASTER_KEY", "marked-secret"),
         ("MASTER_KEY", "k1:bWFya2VkLXNlY3JldA=="),
         ("ISSUER", "Acme: Inc"),
@@ -64,6 +90,7 @@ def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> No
         ("PASS_LIFE", "10"),
         ("PASS_LIFE", "P90D"),
         ("ANONYMOUS_LIMIT", "0"),
+        ("CHECKPOINT_FILE", "."),
         ("STAFF_WORKSPACE", "my staff"),
         ("DEMO", "perhaps"),
         ("WORKERS", "0"),
@@ -78,6 +105,34 @@ def test_a_wrong_setting_is_named_in_one_line_without_its_value(
     assert line.startswith(f"TWINLOCK_{name}: ")
     assert "\n" not in line
     assert "marked" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA", "127.0.0.1:9092, [::1]:9092"),
+        ("KAFKA_SECURITY", "protocol=ssl"),
+        ("KAFKA_SECURITY", "protocol=ssl,ca=file"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl, ca=file, user=a, password_file=file"),
+        ("KAFKA_SECURITY", "protocol=sasl_plaintext,mechanism=plain,user=a,password_file=file"),
+        ("TOPIC", "t" * (249 - max(len(CHECKPOINTS), len(MEMBERS)))),
+        ("TOPIC", ".hidden"),
+        ("PUBLIC_URL", "https://[::1]:8443/mfa"),
+    ],
+)
+def test_a_right_setting_is_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert getattr(read(monkeypatch, **{name: value}), name.lower()) == value
+
+
+def test_a_checkpoint_file_may_be_there_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("file", "none-yet"):
+        assert read(monkeypatch, CHECKPOINT_FILE=name).checkpoint_file == Path(name)
+
+
+def test_a_user_at_the_mail_server_comes_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, SMTP_USER="a", SMTP_PASSWORD="marked-secret").smtp_user == "a"
 
 
 @pytest.mark.parametrize("name", GOOD)
