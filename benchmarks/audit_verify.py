@@ -16,7 +16,7 @@ from domain.tampering import ALTERED, CUT_END, DELETED, INSERTED, ROLLED_BACK, S
 from projections.audit_trail import Filter
 from tests.support.alterations import ALL, Lines, Told
 from tests.support.built import some_settings
-from tests.support.notarised import do, history, newest, notarise, swap, told
+from tests.support.notarised import do, history, newest, notarise, swap, told, wait_until_behind
 from tests.support.parts import fresh_database
 from twinlock.adapters.signing import verified
 from twinlock.composition import Twinlock, build
@@ -81,7 +81,7 @@ def measured(cluster_uri: str, folder: Path, events: int) -> Iterator[Row]:
             grow(twinlock, events)
             path = folder / "all.ndjson"
             begun, cpu = time.perf_counter(), time.process_time()
-            export(twinlock, path)
+            export(twinlock, path, last(twinlock))
             tell(f"export {events:,} events", events, begun, cpu)
             notarise(twinlock)
             keys = list(twinlock.notary.keys)
@@ -106,9 +106,15 @@ def grow_by(twinlock: Twinlock, part: int, number: int) -> None:
     notarise(twinlock)
 
 
-def export(twinlock: Twinlock, path: Path) -> list[str]:
+def export(twinlock: Twinlock, path: Path, *outside: str) -> list[str]:
     """Export everything; answers the warnings."""
-    return list(write_export(twinlock, path, Filter(), {}, (), lambda *_: None).warnings)
+    return list(write_export(twinlock, path, Filter(), {}, outside, lambda *_: None).warnings)
+
+
+def last(twinlock: Twinlock) -> str:
+    """The newest checkpoint as a note."""
+    with twinlock.connect() as connection:
+        return checkpoints.newest(connection) or ""
 
 
 def verify(path: Path, keys: list[Key], *outside: str) -> Report:
@@ -221,9 +227,8 @@ def of_backup(cluster_uri: str, uri: str, settings: Settings, folder: Path) -> I
         closing(build_on(settings, later)) as after,
     ):
         grow_by(after, 1000, 99)
-        kept = newest(after)
-        with after.connect() as connection:
-            last = checkpoints.newest(connection) or ""
+        kept, note = newest(after), last(after)
+    wait_until_behind(kept)
     with closing(build_on(settings, uri)) as restored:
         then = newest(restored)
         for name, more in (("", 0), (", and grown again since", 3000)):
@@ -233,7 +238,7 @@ def of_backup(cluster_uri: str, uri: str, settings: Settings, folder: Path) -> I
             export(restored, path)
             expected = [(ROLLED_BACK, then.position + 1, kept.position)]
             title = f"rolled back to a backup{name}; a checkpoint was kept"
-            yield judged(title, expected, path, list(restored.notary.keys), last)
+            yield judged(title, expected, path, list(restored.notary.keys), note)
 
 
 def build_on(settings: Settings, uri: str) -> Twinlock:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from domain.notes import BadNote, decoded
@@ -82,7 +83,10 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an export says of itself; `size`, `position` and `root` are the checkpoint's."""
+    """What an export says of itself; `size`, `position` and `root` are the checkpoint's.
+
+    `kept` are the hashes of the checkpoints in it that were kept outside of the database.
+    """
 
     export_id: str
     origin: str
@@ -95,11 +99,12 @@ class Manifest:
     position: int
     root: str
     checkpoints: Sequence[int]
+    kept: Sequence[str]
     chunks: Sequence[Chunk]
 
     @property
     def at(self) -> datetime:
-        """When it was made."""
+        """When it was begun, before its own checkpoint was signed."""
         return datetime.fromisoformat(self.made_at)
 
     @property
@@ -115,18 +120,22 @@ class Manifest:
             chunks = tuple(Chunk(*each) for each in said["chunks"])
             found = cls(**{**said, "chunks": chunks})
             numbers = [found.count, found.size, found.position, *found.checkpoints]
+            numbers += [number for number in (found.first, found.last) if number is not None]
             numbers += [number for chunk in chunks for number in chunk]
-            wrong = any(type(number) is not int or number < 0 for number in numbers)
-            wrong |= (
-                found.at.tzinfo is None
-                or len(decoded(found.root)) != 32
-                or not isinstance(found.filter, dict)
-            )
+            wrong = any(type(number) is not int or not 0 <= number < 1 << 63 for number in numbers)
+            texts = [found.export_id, found.origin, *found.kept, *found.filter.values()]
+            wrong |= any(not isinstance(text, str) for text in texts)
+            wrong |= found.at.tzinfo is None or len(decoded(found.root)) != 32
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise BadNote("it is no manifest") from error
         if wrong or sum(chunk.events for chunk in chunks) != found.count:
             raise BadNote("it is no manifest")
         return found
+
+
+def kept_as(note: str) -> str:
+    """What the manifest lists a note as that was kept outside."""
+    return sha256(note.encode()).hexdigest()
 
 
 def _line(item: Item) -> str:

@@ -121,24 +121,38 @@ class Check:
 
     def __init__(self, head: dict[str, Any], key: str) -> None:
         self.manifest, self.key = head["manifest"], key
-        self.tree, self.count = Tree(), 0
+        self.tree, self.count, self.ended = Tree(), 0, False
         self.expected: list[tuple[int, bytes]] = []
         self.roots: dict[int, str] = {}
+        self.sizes, self.kept = list[int](), list[str]()
+        must(set(head) == {"format", "manifest", "signature", "keys"}, "the header is another one")
         told = json.dumps(self.manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         opened(f"{told}\n\n{head['signature']}\n", key)
 
     def take(self, said: dict[str, Any]) -> None:
-        if "position" in said:
-            self.event(said)
-        elif "seal" in said:
-            self.seal(opened(said["seal"], self.key), said["chunk"])
-        elif "checkpoint" in said or "kept" in said:
-            self.checkpoint(opened(said.get("checkpoint") or said["kept"], self.key))
+        must(not self.ended, "something stands behind the end")
+        match sorted(said):
+            case ["position", "state", "stream", "topic", "version"]:
+                self.event(said)
+            case ["chunk", "seal"]:
+                self.seal(opened(said["seal"], self.key), said["chunk"])
+            case ["checkpoint"]:
+                self.sizes.append(self.checkpoint(said["checkpoint"]))
+            case ["kept"]:
+                self.kept.append(sha256(said["kept"].encode()).hex())
+                self.checkpoint(said["kept"])
+            case _:
+                self.ended = said == {"end": self.manifest["export_id"]}
+                must(self.ended, "a line that is none of this export")
 
-    def checkpoint(self, lines: list[str]) -> None:
+    def checkpoint(self, note: str) -> int:
+        lines = opened(note, self.key)
         size = int(lines[1])
+        must(lines[0] == self.manifest["origin"], "a checkpoint of another history")
+        must(self.tree.size == 0, "a checkpoint stands behind the first seal")
         must(size <= self.manifest["size"], "rolled back behind a checkpoint")
         must(self.roots.setdefault(size, lines[2]) == lines[2], "two checkpoints differ")
+        return size
 
     def seal(self, lines: list[str], chunk: int) -> None:
         must(not self.expected, "events are missing")
@@ -160,27 +174,35 @@ class Check:
         must(wanted == (position, leaf(said)), f"event {position} is not what was sealed here")
         self.count += 1
 
-    def finish(self, last: dict[str, Any]) -> str:
+    def finish(self) -> str:
         manifest, tree = self.manifest, self.tree
-        must(last == {"end": manifest["export_id"]} and not self.expected, "the end is missing")
+        must(self.ended and not self.expected, "the end is missing")
+        listed = (manifest["checkpoints"], manifest["kept"])
+        must((self.sizes, self.kept) == listed, "the checkpoints are not those of the manifest")
         must((self.count, tree.size) == (manifest["count"], manifest["size"]), "events are missing")
         must(tree.root() == manifest["root"] == self.roots[tree.size], "the root is another one")
         return f"{self.count} events are what was signed, under a checkpoint of {tree.size} events"
 
 
+def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which each name stands once; true and 1.0 would pass for 1."""
+    must(len(dict(pairs)) == len(pairs), "a name stands twice on a line")
+    must(not any(isinstance(each, bool | float) for _, each in pairs), "no whole number")
+    return dict(pairs)
+
+
 def check(path: Path, key: str) -> str:
     """What was verified; raises NotProven."""
-    said: dict[str, Any] = {}
-    with path.open("rb") as file:
-        one = Check(json.loads(next(file)), key)
-        for line in file:
-            said = json.loads(line)
-            one.take(said)
-    return one.finish(said)
+    with path.open(encoding="utf-8", newline="\n") as file:
+        said = (json.loads(line, object_pairs_hook=plain) for line in file)
+        one = Check(next(said, {}), key)
+        for each in said:
+            one.take(each)
+    return one.finish()
 
 
 if __name__ == "__main__":
     try:
         print(check(Path(sys.argv[1]), sys.argv[2]))
-    except (NotProven, ValueError, KeyError, TypeError, StopIteration) as wrong:
+    except (NotProven, ValueError, LookupError, TypeError, AttributeError, OverflowError) as wrong:
         sys.exit(f"NOT PROVEN: {wrong}")

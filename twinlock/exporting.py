@@ -59,11 +59,13 @@ def write_export(
 ) -> Exported:
     """Write the file, which is whole or not there, and record that it was made.
 
+    The time that it says lies before its own checkpoint: one with more events was signed later.
     Raises OSError, MissingNodes, NotInTheHistory, IllegalTransition where nothing was signed yet,
     and NotYetVisible where the audit trail is late.
     """
     with twinlock.connect() as connection:
-        kept = [*known(twinlock, outside), *kept_outside(twinlock)]
+        kept = list(dict.fromkeys([*known(twinlock, outside), *kept_outside(twinlock)]))
+        made_at = rfc3339(datetime.now(UTC), "seconds")
         warnings = list(_sign_now(twinlock, connection, kept))
         checkpoint = _newest(twinlock, connection)
         positions = _positions(twinlock, wanted, checkpoint.position) if given else None
@@ -76,7 +78,6 @@ def write_export(
                 body, notes, kept, positions, lambda done: tell("", done, checkpoint.size)
             )
             _record(twinlock, export, export_id, given)
-            made_at = rfc3339(datetime.now(UTC), "seconds")
             file.write(export.header(given, made_at, twinlock.notary.keys))
             body.seek(0)
             shutil.copyfileobj(body, file, 1 << 20)

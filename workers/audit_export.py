@@ -13,7 +13,7 @@ from psycopg import Connection
 from domain.leaves import Content
 from domain.merkle import Node, blocks
 from domain.notes import Checkpoint, Key
-from domain.seals import CHUNK, FORMAT, Chunk, Item, Leaf, Manifest, Seal, Subtree
+from domain.seals import CHUNK, FORMAT, Chunk, Item, Leaf, Manifest, Seal, Subtree, kept_as
 from domain.tampering import Sealed
 from projections.journal import EVENTS
 from workers import tiles
@@ -60,6 +60,7 @@ class Export:
         self._id = export_id
         self._chunks: list[Chunk] = []
         self._sizes: list[int] = []
+        self._kept: list[str] = []
         self._bounds: list[int] = []
         self.differing: list[int] = []
         """Positions of events that are not what was hashed when they were appended."""
@@ -94,6 +95,7 @@ class Export:
         where they differ, whoever verifies is told.
         """
         self._sizes = [Checkpoint.parse(self._signer.open(note)).size for note in notes]
+        self._kept = [kept_as(note) for note in kept]
         outside = (Checkpoint.parse(self._signer.open(note)).size for note in kept)
         self._bounds = sorted({*self._sizes, *outside})
         for name, several in (("checkpoint", notes), ("kept", kept)):
@@ -119,6 +121,7 @@ class Export:
             position=self._checkpoint.position,
             root=base64.b64encode(self._checkpoint.root).decode(),
             checkpoints=self._sizes,
+            kept=self._kept,
             chunks=self._chunks,
         )
         signature = self._signer.sign(manifest.text).rpartition("\n\n")[2].rstrip("\n")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 
 from domain import stored
-from domain.anchors import Anchor, Anchors
-from domain.notes import BadNote, Checkpoint, Key, Verify, open_note
+from domain.anchors import Anchors
+from domain.notes import BadNote, Key, Verify, open_note
 from domain.seals import CHUNK, Item, Leaf, Manifest, Seal
 from domain.tampering import (
     ALTERED,
@@ -21,6 +21,7 @@ from domain.tampering import (
     Found,
     Sealed,
 )
+from workers.export_checkpoints import ExportCheckpoints
 from workers.export_lines import End, Line, Note, Opening, header, lines
 from workers.sealed_tree import SealedTree
 
@@ -97,26 +98,22 @@ class Verification:
         self._manifest = manifest
         self._keys = keys
         self._verify = verify
-        self._outside = outside
         self._starts = [0, *accumulate(chunk.events for chunk in manifest.chunks)]
         self._comparison = Comparison()
-        self._anchors = Anchors([])
-        self._known: list[Anchor] = []
-        self._unsigned = 0
+        self._checkpoints = ExportCheckpoints(manifest, self._text, outside)
         self._tree = SealedTree(manifest.size)
         self._seen: dict[int, None] = {}
         self._opening: Opening | None = None
         self._found: list[Found] = []
         self._ended = False
         self._findings: list[Finding] = []
-        self._unchecked: list[str] = []
         self._unreadable: list[int] = []
         self.events = 0
 
     def open_manifest(self, note: str) -> None:
         """Whether the manifest is what was signed."""
         try:
-            open_note(note, self._keys, self._verify)
+            self._text(note)
         except BadNote as bad:
             first, last = self._manifest.first or 0, self._manifest.last or 0
             self._wrong(first, last, FORGED, f"the manifest: {bad}")
@@ -130,7 +127,7 @@ class Verification:
                 at = self._manifest.last or 0
                 self._wrong(at, at, INSERTED, f"{getattr(line, 'place', 'a line')}, after the end")
             case Note():
-                self._keep(line)
+                self._checkpoints.take(line)
             case Opening():
                 self._close()
                 self._open(line)
@@ -141,8 +138,10 @@ class Verification:
                     self._found.append(line)
                 else:
                     self._comparison.chunk([], [line], 0)
+            case End() if line.export_id == self._manifest.export_id:
+                self._ended = True
             case End():
-                self._ended = line.export_id == self._manifest.export_id
+                self._wrong(0, 0, INSERTED, f"{line.place}, the end of another export")
 
     def finish(self) -> Report:
         """What there is to say."""
@@ -153,23 +152,25 @@ class Verification:
         if not self._ended and not any(each.kind == CUT_END for each in told):
             last = manifest.last or 0
             self._wrong(last, last, CUT_END, "the last line is missing")
-        parted = self._anchors.findings(manifest.size, manifest.position)
+        anchors = self._checkpoints.gather()
+        parted = anchors.findings(manifest.size, manifest.position)
         if not tree.whole:
             parted = [each for each in parted if each.position > manifest.position]
         elif base64.b64encode(tree.root).decode() != manifest.root and not parted:
             self._wrong(1, manifest.position, ALTERED, "the root is not the one in the manifest")
         parted = [_within(each, self._findings) for each in parted]
-        findings = _joined(sorted([*self._findings, *told, *parted]))
+        noted = self._checkpoints.findings
+        findings = _joined(sorted([*self._findings, *noted, *told, *parted]))
         if not tree.whole and not findings:
             self._wrong(1, manifest.position, FORGED, "the seals do not lead to the checkpoint")
             findings = self._findings
-        self._pass_over()
+        self._pass_over(anchors)
         return Report(
             manifest=manifest,
             events=self.events,
-            checkpoints=self._anchors.good,
+            checkpoints=anchors.good,
             findings=findings,
-            unchecked=self._unchecked,
+            unchecked=self._checkpoints.unchecked,
             unreadable=self._unreadable,
         )
 
@@ -180,39 +181,8 @@ class Verification:
         if not stored.readable(found.content.state):
             self._unreadable.append(found.position)
 
-    def _keep(self, note: Note) -> None:
-        try:
-            text = open_note(note.text, self._keys, self._verify)
-            checkpoint = Checkpoint.parse(text)
-            if checkpoint.origin != self._manifest.origin:
-                raise BadNote(f"it is of {checkpoint.origin}")
-            self._known.append(Anchor(checkpoint, note.outside))
-        except BadNote as bad:
-            self._unsigned += not note.outside
-            self._wrong(0, 0, FORGED, f"the checkpoint on {note.place}: {bad}")
-
-    def _gather(self) -> None:
-        """The checkpoints stand in front of the first chunk: the tree is compared as it grows."""
-        inside = {each.checkpoint.size for each in self._known if not each.outside}
-        missing = sorted(set(self._manifest.checkpoints) - inside)
-        for size in missing[self._unsigned :]:
-            self._wrong(0, 0, FORGED, f"the checkpoint of {size} events is missing")
-        for number, note in enumerate(self._outside, 1):
-            self._keep(Note(note, True, f"place {number} of those kept outside"))
-        newer = [each for each in self._known if self._is_newer(each.checkpoint)]
-        for each in newer[-1:]:
-            what = f"the checkpoint of {each.checkpoint.size} events is newer than the export"
-            self._unchecked.append(f"{what}: ask for a consistency proof, or a newer export")
-        self._anchors = Anchors(each for each in self._known if each not in newer)
-        self._tree.anchors = self._anchors
-
-    def _is_newer(self, checkpoint: Checkpoint) -> bool:
-        ahead = checkpoint.size > self._manifest.size
-        return ahead and checkpoint.made_at > self._manifest.at
-
     def _open(self, opening: Opening) -> None:
-        if not self._seen:
-            self._gather()
+        self._tree.anchors = self._checkpoints.gather()
         self._opening = opening
         number = opening.number
         if not 0 <= number < len(self._manifest.chunks):
@@ -251,7 +221,7 @@ class Verification:
         """The seal, where it is genuine and of this chunk."""
         told = self._manifest.chunks[opening.number]
         try:
-            seal = Seal.parse(open_note(opening.seal, self._keys, self._verify))
+            seal = Seal.parse(self._text(opening.seal))
             if (seal.export_id, seal.chunk) != (self._manifest.export_id, opening.number):
                 raise BadNote("it belongs somewhere else")
         except BadNote as bad:
@@ -271,20 +241,22 @@ class Verification:
 
     def _lose(self) -> None:
         """Chunks whose seals are not there."""
-        if not self._seen:
-            self._gather()
+        self._tree.anchors = self._checkpoints.gather()
         for number, chunk in enumerate(self._manifest.chunks):
             if number not in self._seen and chunk.events:
                 leaves = self._comparison.lose(self._starts[number], *chunk)
                 if leaves:
                     self._tree.grow(number, self._rebuilt(number, leaves))
 
-    def _pass_over(self) -> None:
-        for anchor in self._anchors.unreached:
+    def _text(self, note: str) -> str:
+        return open_note(note, self._keys, self._verify)
+
+    def _pass_over(self, anchors: Anchors) -> None:
+        for anchor in anchors.unreached:
             size = anchor.checkpoint.size
             if anchor.outside and self._tree.whole:
                 what = f"the checkpoint of {size} events falls among events that are not exported"
-                self._unchecked.append(f"{what}: ask for a full export")
+                self._checkpoints.unchecked.append(f"{what}: ask for a full export")
 
     def _wrong(self, position: int, until: int, kind: str, detail: str) -> None:
         self._findings.append(Finding(position, until, kind, detail))

@@ -1,7 +1,6 @@
 """The lines of an audit export, read one at a time; what is none of them is said to be broken."""
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from domain.tampering import Found
 
 LONGEST = 64 * 1024 * 1024
 """Bytes of a line; only the header of a very large export comes near."""
+HEADER = frozenset({"format", "manifest", "signature", "keys"})
 NAMES = frozenset({"chunk", "checkpoint", "kept", "end", "position"})
 
 
@@ -53,6 +53,7 @@ class End:
     """The export is complete."""
 
     export_id: str
+    place: str
 
 
 Line = Note | Opening | Found | End
@@ -68,46 +69,54 @@ def header(raw: bytes) -> Header | None:
         raise Foreign("line 1: it is no audit export of Twinlock")
     if name != FORMAT:
         raise Foreign(f"line 1: an export of another version ({name[:60]}); this is {FORMAT}")
+    if said.keys() != HEADER or not raw.endswith(b"\n"):
+        raise Foreign("line 1: the header cannot be read (it holds too much, or not enough)")
     try:
         manifest = Manifest.read(said["manifest"])
         keys = [Key.parse(key) for key in said["keys"]]
         return Header(manifest, f"{manifest.text}\n{said['signature']}\n", keys)
-    except (BadNote, KeyError, AttributeError, TypeError) as error:
+    except (BadNote, AttributeError, TypeError) as error:
         raise Foreign(f"line 1: the header cannot be read ({error})") from None
 
 
 def read(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file as they are, none of them longer than memory bears."""
+    """The lines of a file as they are; one that is longer than memory bears, in pieces."""
     return iter(lambda: file.readline(LONGEST), b"")
 
 
 def lines(raws: Iterable[bytes]) -> Iterator[Line | None]:
     """What stands behind the header; None for a last line that was torn off."""
-    for number, raw in enumerate(raws, 2):
-        yield _line(raw, f"line {number}") if raw.endswith(b"\n") else None
+    number, pieces = 2, 0
+    for raw in raws:
+        pieces += 1
+        if raw.endswith(b"\n"):
+            place = f"line {number}"
+            yield _line(raw, place) if pieces == 1 else Found(None, None, place)
+            number, pieces = number + 1, 0
+    if pieces:
+        yield None
 
 
 def _line(raw: bytes, place: str) -> Line:
-    said = _json(raw)
-    match said:
-        case {"position": int(position)}:
-            return _event(said, position, place)
-        case {"chunk": int(number), "seal": str(seal)}:
+    """A line; a field too many, or of another type, makes it unreadable."""
+    match _json(raw):
+        case {"position": int(position), **rest}:
+            return _event(rest, position, place)
+        case {"chunk": int(number), "seal": str(seal), **rest} if not rest:
             return Opening(number, seal, place)
-        case {"checkpoint": str(text)}:
+        case {"checkpoint": str(text), **rest} if not rest:
             return Note(text, False, place)
-        case {"kept": str(text)}:
+        case {"kept": str(text), **rest} if not rest:
             return Note(text, True, place)
-        case {"end": str(export_id)}:
-            return End(export_id)
+        case {"end": str(export_id), **rest} if not rest:
+            return End(export_id, place)
     return Found(None, None, place)
 
 
 def _event(said: dict[str, Any], position: int, place: str) -> Found:
-    """An event; a field too many, or of another type, makes it unreadable."""
     match said:
         case {"stream": str(stream), "version": int(version), "topic": str(topic), **rest}:
-            state = _state({name: rest[name] for name in rest if name != "position"})
+            state = _state(rest)
             if state is not None and 0 <= version < 1 << 63:
                 return Found(position, Content(stream, version, topic, state), place)
     return Found(position, None, place)
@@ -120,15 +129,25 @@ def _state(rest: dict[str, Any]) -> bytes | None:
                 return text.encode()
             case {"state_base64": str(text)} if len(rest) == 1:
                 return base64.b64decode(text, validate=True)
-    except (UnicodeEncodeError, binascii.Error):
+    except ValueError:
         pass
     return None
 
 
 def _json(raw: bytes) -> dict[str, Any]:
-    """The object on a line; an empty one where there is none."""
+    """The object on a line; an empty one where there is none, or text in it that is no UTF-8."""
     try:
-        said = json.loads(raw)
+        said = json.loads(raw.decode(), object_pairs_hook=_plain)
+        if b"\\u" in raw:
+            json.dumps(said, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which each name stands once, and no boolean, which Python takes for a number."""
+    said = dict(pairs)
+    if len(said) < len(pairs) or any(isinstance(each, bool) for each in said.values()):
+        raise ValueError("a name stands twice, or a boolean")
+    return said

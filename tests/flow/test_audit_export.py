@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,16 @@ from tests.flow.conftest import Running
 from tests.support.alterations import ALL, Alteration, Lines
 from tests.support.built import some_settings
 from tests.support.command_line import ROOT, run_twinlock
-from tests.support.notarised import checked, do, history, newest, notarise, swap, told
+from tests.support.notarised import (
+    checked,
+    do,
+    history,
+    newest,
+    notarise,
+    swap,
+    told,
+    wait_until_behind,
+)
 from tests.support.parts import fresh_database
 from twinlock.adapters.embedded import EmbeddedLog
 from twinlock.adapters.mapper import decode
@@ -51,9 +60,9 @@ def grown(module_database: str) -> Iterator[Twinlock]:
 
 @pytest.fixture(scope="module")
 def exported(grown: Twinlock, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The lines of an export of everything."""
+    """The lines of an export of everything, with a checkpoint that somebody kept."""
     path = tmp_path_factory.mktemp("export") / "all.ndjson"
-    export(grown, path)
+    export(grown, path, notes(grown)[1])
     return path.read_bytes().splitlines(keepends=True)
 
 
@@ -75,7 +84,7 @@ def test_an_export_of_everything_is_proven(grown: Twinlock, exported: list[bytes
     assert report.findings == []
     assert report.manifest is not None
     assert (report.manifest.count, report.manifest.size, report.events) == (700, 700, 700)
-    assert report.checkpoints == 5
+    assert report.checkpoints == 6
     assert report.trusted
 
 
@@ -167,6 +176,38 @@ def test_a_foreign_file_is_refused_with_the_place(content: bytes, said: str) -> 
     assert str(caught.value).startswith("line 1: ")
 
 
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b'"origin":"', b'"origin":"\\ud800'),
+        (b'"filter":{', b'"filter":{"\\ud800":"x"'),
+        (b'"keys":["', b'"keys":["\\ud800'),
+        (b'"first":1,', b'"first":"x",'),
+        (b'"first":1,', b'"first":true,'),
+        (b'"first":1,', b'"first":1,"first":1,'),
+        (b'"size":', b'"size":' + b"9" * 40),
+        (b'"export_id":', b'"export_id":1,"was":'),
+        (b'{"format"', b'{"approved_by":"x","format"'),
+        (b"\n", b""),
+    ],
+)
+def test_a_header_that_was_edited_is_refused(exported: list[bytes], was: bytes, now: bytes) -> None:
+    assert was in exported[0]
+    with pytest.raises(Foreign):
+        verify([exported[0].replace(was, now), *exported[1:]])
+
+
+def test_a_line_that_comes_in_pieces_is_none_of_an_export(exported: list[bytes]) -> None:
+    lines = Lines(exported)
+    at, event = lines.events[4], exported[lines.events[4]]
+    forged = event.replace(b"host", b"hosT").rstrip(b"\n")
+    report = verify([*exported[:at], forged, event, *exported[at + 1 :]])
+    place = lines.positions[4]
+    assert told(report.findings) == [(ALTERED, place, place)]
+    assert f"line {at + 1} cannot be read" in report.findings[0].detail
+    assert verify([*exported, forged]).findings
+
+
 def test_lines_in_another_order_are_no_proof(exported: list[bytes]) -> None:
     report = verify([exported[0], *reversed(exported[1:])])
     assert report.findings
@@ -241,8 +282,10 @@ def test_a_restored_backup_is_told_by_a_checkpoint_that_somebody_kept(
                 history(after, 100, name="more")
                 kept = notarise(after)
                 note = notes(after)[-1]
+        wait_until_behind(kept)
         with closing(build(settings)) as restored:
             export(restored, tmp_path / "short.ndjson")
+            export(restored, tmp_path / "kept.ndjson", note)
             history(restored, 300, name="other")
             notarise(restored)
             export(restored, tmp_path / "grown.ndjson")
@@ -251,6 +294,47 @@ def test_a_restored_backup_is_told_by_a_checkpoint_that_somebody_kept(
         assert verify(lines).findings == []
         expected = [(ROLLED_BACK, then.position + 1, kept.position)]
         assert told(verify(lines, note).findings) == expected
+    lines = (tmp_path / "kept.ndjson").read_bytes().splitlines(keepends=True)
+    assert [kind for kind, *_ in told(verify(lines).findings)] == [ROLLED_BACK]
+    stripped = [line for line in lines if not line.startswith(b'{"kept"')]
+    assert [kind for kind, *_ in told(verify(stripped).findings)] == [FORGED]
+
+
+def test_a_checkpoint_that_was_signed_during_an_export_is_newer(
+    twinlock: Twinlock, tmp_path: Path
+) -> None:
+    """The more so where the export takes long."""
+    history(twinlock, 20)
+
+    def meanwhile(*_: Any) -> None:
+        wait_until_behind(newest(twinlock))
+        history(twinlock, 20, name="more")
+        notarise(twinlock)
+        wait_until_behind(newest(twinlock))
+
+    path = tmp_path / "x.ndjson"
+    write_export(twinlock, path, Filter(), {}, (), meanwhile)
+    report = verify(path.read_bytes().splitlines(keepends=True), *notes(twinlock))
+    assert report.findings == []
+    assert "newer than the export" in report.unchecked[0]
+
+
+def test_a_checkpoint_of_the_same_second_is_newer(twinlock: Twinlock, tmp_path: Path) -> None:
+    history(twinlock, 20)
+    path = tmp_path / "x.ndjson"
+    export(twinlock, path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    made = verify(lines).manifest
+    assert made is not None
+
+    def ahead(at: datetime) -> Report:
+        signed = Checkpoint(origin=made.origin, size=60, root=bytes(32), position=70, made_at=at)
+        return verify(lines, twinlock.notary.sign(signed.text))
+
+    assert ahead(made.at).findings == []
+    assert ahead(made.at).unchecked
+    before = ahead(made.at - timedelta(seconds=1))
+    assert [each.kind for each in before.findings] == [ROLLED_BACK]
 
 
 def test_a_newer_checkpoint_is_not_compared_with_an_older_export(
@@ -340,7 +424,7 @@ def test_an_export_is_verified_without_us(grown: Twinlock, tmp_path: Path, picke
     """By examples/check_export.py, which shares no line with the application."""
     path, key = tmp_path / "x.ndjson", str(grown.notary.keys[0])
     with projected(grown):
-        export(grown, path, **({"type": "token.revoked"} if picked else {}))
+        export(grown, path, notes(grown)[1], **({"type": "token.revoked"} if picked else {}))
 
     def check() -> str:
         program = str(ROOT / "examples/check_export.py")
@@ -348,7 +432,14 @@ def test_an_export_is_verified_without_us(grown: Twinlock, tmp_path: Path, picke
         return str(subprocess.run(command, capture_output=True, text=True).stderr)
 
     assert check() == ""
-    lines = Lines(path.read_bytes().splitlines(keepends=True))
+    whole = path.read_bytes().splitlines(keepends=True)
+    lines = Lines(whole)
     lines.change(30, b"operator", b"Operator")
     path.write_bytes(b"".join(lines.all))
     assert f"event {lines.positions[30]} is not what was sealed" in check()
+    if not picked:
+        for case in ALL:
+            lines = Lines(whole)
+            case.do(lines)
+            path.write_bytes(b"".join(lines.all))
+            assert "NOT PROVEN" in check(), case.name

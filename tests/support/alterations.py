@@ -104,6 +104,30 @@ def _(lines: Lines) -> Told:
     return [*one(lines, FORGED, 256, 511)]
 
 
+@alteration("altered: a name that stands twice on an event's line")
+def _(lines: Lines) -> Told:
+    lines.change(50, b'{"position"', b'{"state":"{}","position"')
+    return one(lines, ALTERED, 50)
+
+
+@alteration("altered: true in place of 1")
+def _(lines: Lines) -> Told:
+    lines.change(0, b'"version":1', b'"version":true')
+    return one(lines, ALTERED, 0)
+
+
+@alteration("altered: a character that is none")
+def _(lines: Lines) -> Told:
+    lines.change(60, b'"stream":"', b'"stream":"\\ud800')
+    return one(lines, ALTERED, 60)
+
+
+@alteration("altered: base64 that is none")
+def _(lines: Lines) -> Told:
+    lines.change(61, b'"state":"', '"state_base64":"é'.encode())
+    return one(lines, ALTERED, 61)
+
+
 @alteration("deleted: one event")
 def _(lines: Lines) -> Told:
     lines.drop(40)
@@ -135,6 +159,18 @@ def _(lines: Lines) -> Told:
 def _(lines: Lines) -> Told:
     lines.all.insert(lines.events[20], lines.all[lines.events[5]])
     return one(lines, INSERTED, 5)
+
+
+@alteration("inserted: the end of another export")
+def _(lines: Lines) -> Told:
+    lines.all.insert(lines.events[20], b'{"end":"another"}\n')
+    return [(INSERTED, 0, 0)]
+
+
+@alteration("inserted: a line of more than an export has")
+def _(lines: Lines) -> Told:
+    lines.all.insert(lines.events[20], lines.all[-1].replace(b"{", b'{"note":"x",'))
+    return one(lines, INSERTED, 255)
 
 
 @alteration("swapped: two lines near each other")
@@ -237,12 +273,47 @@ def _(lines: Lines) -> Told:
     return [(FORGED, 0, 0)]
 
 
+@alteration("forged: what was kept outside is missing")
+def _(lines: Lines) -> Told:
+    del lines.all[_kept(lines)]
+    return [(FORGED, 0, 0)]
+
+
+@alteration("forged: what was kept outside stands twice")
+def _(lines: Lines) -> Told:
+    lines.all.insert(1, lines.all[_kept(lines)])
+    return [(FORGED, 0, 0)]
+
+
+@alteration("moved: what was kept outside behind the last event")
+def _(lines: Lines) -> Told:
+    lines.all.insert(-1, lines.all.pop(_kept(lines)))
+    return [(MOVED, 0, 0)]
+
+
+@alteration("moved: a checkpoint behind the last event")
+def _(lines: Lines) -> Told:
+    lines.all.insert(-1, lines.all.pop(1))
+    return [(MOVED, 0, 0)]
+
+
+@alteration("forged: a field too many beside a seal")
+def _(lines: Lines) -> Told:
+    at = lines.chunks[1]
+    lines.all[at] = lines.all[at].replace(b"{", b'{"approved_by":"x",', 1)
+    return one(lines, FORGED, 256, 511)
+
+
 @alteration("forged: a checkpoint's root")
 def _(lines: Lines) -> Told:
     text = lines.all[1].split(b"\\n")
     text[2] = base64.b64encode(bytes(32))
     lines.all[1] = b"\\n".join(text)
     return [(FORGED, 0, 0)]
+
+
+def _kept(lines: Lines) -> int:
+    return next(at for at, line in enumerate(lines.all) if line.startswith(b'{"kept"'))
 
 
 def _parts(said: dict[str, str]) -> tuple[str, int, str, bytes]:

@@ -1,8 +1,9 @@
 """A history with a notary's tree over it, and what a database administrator may do to it."""
 
 import json
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def newest(twinlock: Twinlock) -> Checkpoint:
         note = checkpoints.newest(connection)
     assert note is not None
     return Checkpoint.parse(twinlock.notary.open(note))
+
+
+def wait_until_behind(checkpoint: Checkpoint) -> None:
+    """Until the second is over in which it was signed."""
+    over = checkpoint.made_at + timedelta(seconds=1)
+    time.sleep(max(0.0, (over - datetime.now(UTC)).total_seconds()))
 
 
 def checked(twinlock: Twinlock, outside: list[str] | None = None) -> list[Finding]:
