@@ -70,13 +70,16 @@ SELECT position FROM complete WHERE model = %(model)s AND generation = head.gene
 """What was complete stays complete, though a partition that idled has a new record by now."""
 
 
+def _put_and_applied(model: str) -> str:
+    return f"""relay_progress AS put LEFT JOIN progress AS applied
+        ON applied.model = {model} AND applied.log = head.log
+        AND applied.partition = put.partition AND applied.generation = head.generation"""
+
+
 def reached(model: str) -> str:
     """In SQL: up to where the model has applied each partition of the log in `head`."""
     return f"""least(head.position, (
-        SELECT min(coalesce(applied.position, 0))
-        FROM relay_progress AS put LEFT JOIN progress AS applied
-            ON applied.model = {model} AND applied.log = head.log
-            AND applied.partition = put.partition AND applied.generation = head.generation
+        SELECT min(coalesce(applied.position, 0)) FROM {_put_and_applied(model)}
         WHERE coalesce(applied.position, 0) < put.position
     ))"""  # noqa: S608 - a name
 
@@ -89,9 +92,7 @@ SELECT CASE WHEN head.log = '{EMBEDDED}' THEN EXISTS (
             AND notification_id <= %(at_least)s
     ))
 ) ELSE ({WAS_COMPLETE}) >= %(at_least)s OR head.position >= %(at_least)s AND NOT EXISTS (
-    SELECT FROM relay_progress AS put LEFT JOIN progress AS applied
-        ON applied.model = %(model)s AND applied.log = head.log
-        AND applied.partition = put.partition AND applied.generation = head.generation
+    SELECT FROM {_put_and_applied("%(model)s")}
     WHERE coalesce(applied.position, 0) < least(put.position, %(at_least)s)
 ) END
 FROM log_head AS head

@@ -65,28 +65,19 @@ def one(lines: Lines, kind: str, number: int, until: int | None = None) -> Told:
     return [(kind, lines.positions[number], last)]
 
 
-@alteration("altered: one letter of an event's data")
-def _(lines: Lines) -> Told:
-    lines.change(300, b"host", b"hosT")
-    return one(lines, ALTERED, 300)
+def altered(what: str, number: int, old: bytes, new: bytes) -> None:
+    """Put a change on one event's line into the table, which is found there."""
+
+    @alteration(f"altered: {what}")
+    def _(lines: Lines) -> Told:
+        lines.change(number, old, new)
+        return one(lines, ALTERED, number)
 
 
-@alteration("altered: the stream that an event belongs to")
-def _(lines: Lines) -> Told:
-    lines.change(301, b'"stream":"token/', b'"stream":"token/x')
-    return one(lines, ALTERED, 301)
-
-
-@alteration("altered: the type of an event")
-def _(lines: Lines) -> Told:
-    lines.change(10, b'"topic":"token.created.v1"', b'"topic":"token.revoked.v1"')
-    return one(lines, ALTERED, 10)
-
-
-@alteration("altered: a line that is no JSON any more")
-def _(lines: Lines) -> Told:
-    lines.change(77, b'{"position"', b'{"position')
-    return one(lines, ALTERED, 77)
+altered("one letter of an event's data", 300, b"host", b"hosT")
+altered("the stream that an event belongs to", 301, b'"stream":"token/', b'"stream":"token/x')
+altered("the type of an event", 10, b'"topic":"token.created.v1"', b'"topic":"token.revoked.v1"')
+altered("a line that is no JSON any more", 77, b'{"position"', b'{"position')
 
 
 @alteration("altered: an event together with its hash in the seal")
@@ -104,28 +95,12 @@ def _(lines: Lines) -> Told:
     return [*one(lines, FORGED, 256, 511)]
 
 
-@alteration("altered: a name that stands twice on an event's line")
-def _(lines: Lines) -> Told:
-    lines.change(50, b'{"position"', b'{"state":"{}","position"')
-    return one(lines, ALTERED, 50)
-
-
-@alteration("altered: true in place of 1")
-def _(lines: Lines) -> Told:
-    lines.change(0, b'"version":1', b'"version":true')
-    return one(lines, ALTERED, 0)
-
-
-@alteration("altered: a character that is none")
-def _(lines: Lines) -> Told:
-    lines.change(60, b'"stream":"', b'"stream":"\\ud800')
-    return one(lines, ALTERED, 60)
-
-
-@alteration("altered: base64 that is none")
-def _(lines: Lines) -> Told:
-    lines.change(61, b'"state":"', '"state_base64":"é'.encode())
-    return one(lines, ALTERED, 61)
+altered(
+    "a name that stands twice on an event's line", 50, b'{"position"', b'{"state":"{}","position"'
+)
+altered("true in place of 1", 0, b'"version":1', b'"version":true')
+altered("a character that is none", 60, b'"stream":"', b'"stream":"\\ud800')
+altered("base64 that is none", 61, b'"state":"', '"state_base64":"é'.encode())
 
 
 @alteration("deleted: one event")
