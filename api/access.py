@@ -45,7 +45,10 @@ def check_access(visit: Visit) -> Answer:
 
 def _holder(visit: Visit) -> PassChecked:
     given = request.args.getlist("workspace_id")
-    token = bearer_of(request.headers.get("Authorization")) or request.cookies.get(COOKIE)
+    header = request.headers.get("Authorization", "")
+    # Another scheme is meant for the application behind the proxy.
+    is_bearer = header.strip().partition(" ")[0].lower() == "bearer"
+    token = bearer_of(header) if is_bearer else request.cookies.get(COOKIE)
     if len(given) != 1 or not ID.fullmatch(given[0]) or not token or len(token) > 4096:
         raise unauthenticated()
     holder: PassChecked = visit.run(CheckPass(token=token))

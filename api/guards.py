@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 
+from flask import request
+
 from api.problems import no_such_thing
 from api.visits import Arguments, Visit
 from commands.live_login import live_login, require_call
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
-from domain.unbind_ticket import UnbindTicket, refuse_other_agent, refuse_requester
+from domain.unbind_ticket import UnbindTicket, refuse_approver, refuse_other_agent, refuse_requester
 from domain.workspace import Workspace
 
 ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
@@ -50,6 +52,19 @@ def in_workspace(*allowed: str, closed: bool = False) -> Guard:
         _require_role(visit, allowed, closed=closed)
         actor = visit.caller.actor
         return visit.by(actor, workspace_id=workspace.id, workspace=workspace)
+
+    return guard
+
+
+def past_for_auditors(*allowed: str) -> Guard:
+    """Callers with one of the roles, in an existing workspace; auditors ask with `as_of` alone."""
+    admitted = in_workspace(*allowed, "auditor")
+
+    def guard(visit: Visit, path: Arguments) -> Visit:
+        visit = admitted(visit, path)
+        if visit.caller.role == "auditor" and "as_of" not in request.args:
+            raise Forbidden("An auditor asks with as_of.")
+        return visit
 
     return guard
 
@@ -154,6 +169,14 @@ def works_ticket(visit: Visit, path: Arguments) -> Visit:
     visit = agent_at_ticket(visit, path)
     assert visit.ticket is not None
     refuse_requester(visit.ticket, visit.caller.member_id)
+    return visit
+
+
+def approves_ticket(visit: Visit, path: Arguments) -> Visit:
+    """An agent whose approval counts."""
+    visit = agent_at_ticket(visit, path)
+    assert visit.ticket is not None
+    refuse_approver(visit.ticket, visit.caller.member_id)
     return visit
 
 

@@ -8,7 +8,6 @@ from pydantic import RootModel
 from api import answers, reading, shown
 from api.reading import Paging
 from api.visits import Visit
-from domain.refusals import Forbidden
 from projections import as_of, audit_trail
 from projections.as_of import Cut
 
@@ -43,12 +42,6 @@ class MfaThen(answers.Mfa):
 
 class AnyMfa(RootModel[MfaThen | answers.Mfa]):
     """A member's second factor now, or as of then."""
-
-
-def admit(visit: Visit, place: int | datetime | None) -> None:
-    """Auditors ask about the past alone."""
-    if place is None and visit.caller.role == "auditor":
-        raise Forbidden("An auditor asks with as_of.")
 
 
 def mfa(visit: Visit, member_id: str, place: int | datetime) -> MfaThen:

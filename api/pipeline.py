@@ -91,9 +91,11 @@ class Pipeline:
         return response
 
     def _said(self, call: Call, visit: Visit, arguments: Mapping[str, Any]) -> Answer:
-        """What the handler says; who asks without a login learns nothing by the clock."""
+        """What the handler says; without a login it takes an address, and tells nothing by time."""
         if not call.optional or visit.caller.login is not None:
             return call.handler(visit, **arguments)
+        if arguments["body"].email is None:
+            raise Malformed("email: is missing.")
         self._limit(visit)
         with alike():
             return call.handler(visit, **arguments)

@@ -28,7 +28,7 @@ SECRETS = frozenset(
     }
 )
 PERSONAL = frozenset({"sent_to", "title", "description", "reason"})
-"""What people wrote, and where they get their mail: it is in the vault, and nowhere else."""
+"""What people wrote, and where they get their mail: it is in the vault alone, and null here."""
 
 
 @dataclass(slots=True)
@@ -90,4 +90,8 @@ def _without_secrets(response: Response) -> Any:
         return None
     if response.status_code >= 400:
         return body
-    return {name: value for name, value in body.items() if name not in SECRETS | PERSONAL}
+    return {
+        name: None if name in PERSONAL else value
+        for name, value in body.items()
+        if name not in SECRETS
+    }

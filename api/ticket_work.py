@@ -70,7 +70,7 @@ def forward_ticket(visit: Visit, path: TicketPath, body: ForwardBody) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/approve",
-    guard=guards.works_ticket,
+    guard=guards.approves_ticket,
     answers={200: answers.Ticket},
     refuses=(*WRONG_PERSON, "not-bound"),
 )

@@ -8,7 +8,6 @@ from commands.cancel_ticket import CancelTicket
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket
 from commands.ticket_text import TicketText, reason_of, text_of
-from domain.refusals import Malformed
 from domain.unbind_ticket import UnbindTicket
 
 calls = Calls("Tickets")
@@ -25,8 +24,6 @@ calls = Calls("Tickets")
 def send_ticket_code(visit: Visit, body: TicketCodeBody) -> Answer:
     """Mail the code that files a ticket; the answer is the same for everybody."""
     login = visit.caller.login
-    if login is None and body.email is None:
-        raise Malformed("email: is missing.")
     sent = visit.run(SendTicketCode(email=body.email, member_id=login.member.id if login else None))
     shown = answers.Challenge(challenge_id=sent.challenge_id, expires_at=sent.expires_at)
     return Answer(status=202, body=shown, position=sent.position)
@@ -42,8 +39,6 @@ def send_ticket_code(visit: Visit, body: TicketCodeBody) -> Answer:
 )
 def submit_ticket(visit: Visit, body: TicketBody) -> Answer:
     """File a ticket with the mailed code; a login token proves the first factor."""
-    if visit.caller.login is None and body.email is None:
-        raise Malformed("email: is missing.")
     filed = visit.run(
         SubmitTicket(
             text=TicketText(body.title, body.description),

@@ -90,14 +90,13 @@ def remove_member(visit: Visit, path: MembershipPath) -> Answer:
 
 @calls.get(
     "/v1/workspaces/<workspace_id>/mfa-policy",
-    guard=guards.in_workspace("host", "owner", "auditor"),
+    guard=guards.past_for_auditors("host", "owner"),
     answers={200: past.AnyPolicy},
     reads=STANDING,
 )
 def get_mfa_policy(visit: Visit, path: WorkspacePath, query: AsOfQuery) -> Answer:
     """The policy now, or as of a time or position, which auditors may ask too."""
     assert visit.workspace is not None
-    past.admit(visit, query.as_of)
     if query.as_of is not None:
         return Answer(body=past.policy(visit, path.workspace_id, query.as_of))
     now = reading.policy_now(visit.backend, visit.workspace)
@@ -163,7 +162,7 @@ def preview_mfa_policy(visit: Visit, path: WorkspacePath, query: PageQuery) -> A
 
 @calls.get(
     "/v1/workspaces/<workspace_id>/coverage",
-    guard=guards.in_workspace("host", "owner", "auditor"),
+    guard=guards.past_for_auditors("host", "owner"),
     answers={200: past.AnyCoverage},
     reads=STANDING,
 )
@@ -172,7 +171,6 @@ def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Ans
 
     As of a time or position, which auditors may ask too, every member's stream is replayed.
     """
-    past.admit(visit, query.as_of)
     paging = reading.paging(visit.backend, query, "coverage", path.workspace_id)
     if query.as_of is not None:
         return Answer(body=past.coverage(visit, path.workspace_id, query.as_of, paging))

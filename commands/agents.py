@@ -2,6 +2,7 @@
 
 from commands.ports import Desk
 from domain.member_mfa import MemberMFA
+from domain.unbind_ticket import UnbindTicket
 
 
 def is_agent(desk: Desk, member: MemberMFA) -> bool:
@@ -9,6 +10,12 @@ def is_agent(desk: Desk, member: MemberMFA) -> bool:
     staff = desk.rules.staff_workspace
     by_role = staff is not None and member.roles.get(staff) == "support"
     return by_role or member.id in token_agents(desk)
+
+
+def deserted(desk: Desk, ticket: UnbindTicket) -> bool:
+    """Whether the ticket is assigned to somebody who is an agent no longer."""
+    assignee = ticket.assignee
+    return assignee is not None and not is_agent(desk, desk.store.load(MemberMFA, assignee))
 
 
 def token_agents(desk: Desk) -> frozenset[str]:

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-from commands.agents import is_agent
+from commands.agents import deserted
 from commands.grants import Done
 from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from domain import unbind_ticket
-from domain.member_mfa import MemberMFA
-from domain.unbind_ticket import UnbindTicket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +20,5 @@ class ClaimTicket:
 def handle(command: ClaimTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden for the requester in person, IllegalTransition unless it waits."""
     ticket = ticket_at_hand(desk, command.ticket_id)
-    facts = unbind_ticket.claim(ticket, command.agent_id, deserted=_deserted(ticket, desk))
+    facts = unbind_ticket.claim(ticket, command.agent_id, deserted=deserted(desk, ticket))
     return Done(position=desk.store.append(context, (ticket, facts)))
-
-
-def _deserted(ticket: UnbindTicket, desk: Desk) -> bool:
-    """Whether the ticket is assigned to somebody who is an agent no longer."""
-    assignee = ticket.assignee
-    return assignee is not None and not is_agent(desk, desk.store.load(MemberMFA, assignee))

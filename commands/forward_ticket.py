@@ -8,7 +8,6 @@ from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.refusals import Malformed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,6 @@ class ForwardTicket:
 def handle(command: ForwardTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden unless the assignee asks, Malformed for an unknown agent."""
     ticket = ticket_at_hand(desk, command.ticket_id)
-    facts = unbind_ticket.forward(ticket, command.agent_id, command.to)
-    if command.to and not is_agent(desk, desk.store.load(MemberMFA, command.to)):
-        raise Malformed("No such agent.")
+    known = command.to is None or is_agent(desk, desk.store.load(MemberMFA, command.to))
+    facts = unbind_ticket.forward(ticket, command.agent_id, command.to, known=known)
     return Done(position=desk.store.append(context, (ticket, facts)))

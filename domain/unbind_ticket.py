@@ -7,7 +7,7 @@ from typing import ClassVar
 from domain.facts import Event, Fact, fact
 from domain.member_facts import MFAUnbound, TicketClosed
 from domain.member_mfa import EPOCH, MemberMFA
-from domain.refusals import Forbidden, IllegalTransition, NotBound, TicketOpen
+from domain.refusals import Forbidden, IllegalTransition, Malformed, NotBound, TicketOpen
 
 SUBMITTED, IN_REVIEW, APPROVED, REJECTED, CANCELLED = (
     "submitted",
@@ -128,30 +128,33 @@ def claim(ticket: UnbindTicket, agent_id: str, *, deserted: bool = False) -> tup
     return (TicketClaimed(agent_id=agent_id),)
 
 
-def forward(ticket: UnbindTicket, agent_id: str, to: str | None) -> tuple[Fact, ...]:
-    """Pass the ticket on; `to` is an agent, or None for the queue."""
-    _require_assignee(ticket, agent_id)
-    if to == ticket.member_id:
-        raise Forbidden("Nobody works their own ticket.")
+def forward(
+    ticket: UnbindTicket, agent_id: str, to: str | None, *, known: bool = True
+) -> tuple[Fact, ...]:
+    """Pass the ticket on; `to` is a `known` agent, or None for the queue."""
+    refuse_requester(ticket, agent_id)
+    refuse_other_agent(ticket, agent_id)
+    if not known:
+        raise Malformed("No such agent.")
+    refuse_requester(ticket, to)
+    _require_in_review(ticket)
     return (TicketForwarded(agent_id=agent_id, to=to),)
 
 
 def reject(ticket: UnbindTicket, agent_id: str) -> tuple[Fact, ...]:
     """Decline."""
-    _require_assignee(ticket, agent_id)
+    refuse_requester(ticket, agent_id)
+    refuse_other_agent(ticket, agent_id)
+    _require_in_review(ticket)
     return (TicketRejected(agent_id=agent_id),)
 
 
 def approve(ticket: UnbindTicket, agent_id: str, member: MemberMFA) -> tuple[Fact, ...]:
     """Give an approval: the first by the assignee, the second by any other agent."""
-    refuse_requester(ticket, agent_id)
+    refuse_approver(ticket, agent_id)
     if ticket.status in (*OPEN, CANCELLED):
         _refuse_stale(ticket, member)
     _require_in_review(ticket)
-    if agent_id in ticket.approvers:
-        raise Forbidden("Approvals come from different agents.")
-    if not ticket.approvers:
-        _require_assignee(ticket, agent_id)
     given = ApprovalGiven(agent_id=agent_id)
     enough = len(ticket.approvers) + 1 >= ticket.approvals_needed
     return (given, TicketApproved()) if enough else (given,)
@@ -208,12 +211,6 @@ def _require_in_review(ticket: UnbindTicket) -> None:
         raise IllegalTransition("The ticket is not in review.")
 
 
-def _require_assignee(ticket: UnbindTicket, agent_id: str) -> None:
-    refuse_requester(ticket, agent_id)
-    refuse_other_agent(ticket, agent_id)
-    _require_in_review(ticket)
-
-
 def refuse_other_agent(ticket: UnbindTicket, agent_id: str | None) -> None:
     """Refuse whoever is not the one agent to whom the ticket is assigned."""
     if ticket.assignee not in (None, agent_id):
@@ -224,6 +221,17 @@ def refuse_requester(ticket: UnbindTicket, agent_id: str | None) -> None:
     """Refuse the member whose ticket it is."""
     if agent_id == ticket.member_id:
         raise Forbidden("Nobody works their own ticket.")
+
+
+def refuse_approver(ticket: UnbindTicket, agent_id: str | None) -> None:
+    """In review: refuse all but the assignee first, and whoever approved already."""
+    refuse_requester(ticket, agent_id)
+    if ticket.status != IN_REVIEW:
+        return
+    if agent_id in ticket.approvers:
+        raise Forbidden("Approvals come from different agents.")
+    if not ticket.approvers:
+        refuse_other_agent(ticket, agent_id)
 
 
 def _refuse_stale(ticket: UnbindTicket, member: MemberMFA) -> None:

@@ -17,6 +17,7 @@ from api.pages.site import Site
 from api.shapes import ForwardBody, ReasonBody, TicketPath
 from api.tickets import ticket_shown
 from api.visits import Visit
+from commands.agents import deserted
 from commands.contact import contact_of
 from commands.ticket_text import text_of
 from domain import unbind_ticket
@@ -145,7 +146,7 @@ def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
     assert visit.ticket is not None
     one, me = visit.ticket, visit.caller.member_id or ""
     member = visit.desk.store.load(MemberMFA, one.member_id)
-    offered = _offered(one, me, member)
+    offered = _offered(one, me, member, deserted=deserted(visit.desk, one))
     return Page(
         "staff/ticket.html",
         ticket=one,
@@ -163,10 +164,12 @@ def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
     )
 
 
-def _offered(ticket: UnbindTicket, agent_id: str, member: MemberMFA) -> frozenset[str]:
+def _offered(
+    ticket: UnbindTicket, agent_id: str, member: MemberMFA, *, deserted: bool
+) -> frozenset[str]:
     """The steps that the domain would let this agent take now."""
     tries = {
-        "claim": lambda: unbind_ticket.claim(ticket, agent_id),
+        "claim": lambda: unbind_ticket.claim(ticket, agent_id, deserted=deserted),
         "approve": lambda: unbind_ticket.approve(ticket, agent_id, member),
         "reject": lambda: unbind_ticket.reject(ticket, agent_id),
         "forward": lambda: unbind_ticket.forward(ticket, agent_id, None),

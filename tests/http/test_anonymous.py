@@ -66,6 +66,8 @@ def test_the_limit_is_per_address_and_covers_both_calls(here: Installation) -> N
     theirs: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "198.51.100.2"}}
     for _ in range(2):
         assert strict.post(CODES, None, {"email": "a@b.org"}, **mine).status == 202
+        for path, body in ((CODES, {}), ("/v1/tickets", ticket_body("c"))):
+            assert strict.post(path, None, body, **mine).told == (422, "malformed")
     ticket = {"email": "a@b.org", **ticket_body("c")}
     assert strict.post("/v1/tickets", None, ticket, **mine).status == 403
     refused = strict.post(CODES, None, {"email": "a@b.org"}, **mine)

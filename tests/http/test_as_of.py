@@ -72,7 +72,9 @@ def test_pages_of_past_coverage_go_on_from_their_cursor(here: Installation) -> N
 @pytest.mark.parametrize("what", ["mfa-policy", "coverage"])
 def test_an_auditor_asks_about_the_past_alone(here: Installation, what: str) -> None:
     here.put("/v1/workspaces/alone", "host", {"name": "Alone"})
-    assert here.get(f"/v1/workspaces/alone/{what}", "auditor").told == (403, "forbidden")
+    for query in ("", "?at_least=999999999", "?at_least=x"):
+        path = f"/v1/workspaces/alone/{what}{query}"
+        assert here.get(path, "auditor").told == (403, "forbidden")
     assert here.get(f"/v1/workspaces/alone/{what}?as_of=1", "auditor").status == 200
 
 

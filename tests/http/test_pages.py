@@ -123,6 +123,13 @@ def test_access_is_401_for_all_that_does_not_open(here: Installation) -> None:
     assert here.get(path, headers=cookie).headers["Remote-Groups"] == "member"
     assert here.get("/v1/agents", headers=cookie).status == 401
     assert here.get(path, "no-such-token", headers=cookie).status == 401
+    for header, status in {
+        "Basic eDp5": 200,
+        "Negotiate": 200,
+        "Bearer": 401,
+        "bearer x y": 401,
+    }.items():
+        assert here.get(path, headers={**cookie, "Authorization": header}).status == status
     for wrong in ("/v1/access", f"{path}&workspace_id=x", "/v1/access?workspace_id=%0d%0a"):
         assert here.get(wrong, member.granted).told == (401, "unauthenticated")
     for token in ("host", "auditor", "e30.e30.e30"):

@@ -137,8 +137,26 @@ def test_nobody_works_their_own_ticket(here: Installation) -> None:
     forwarded = here.post(f"{path}/forward", "support", {"to": agent.id})
     assert forwarded.told == (403, "forbidden")
     assert here.post(f"{path}/approve", agent.granted, {}).told == (403, "forbidden")
-    for step in ("forward", "reject"):
+    for step in ("forward", "reject", "approve"):
         assert here.post(f"{path}/{step}", "other_support", {}).told == (403, "forbidden")
+
+
+def test_the_second_approval_of_one_agent_is_forbidden_whatever_it_says(here: Installation) -> None:
+    agent = staff(here, "support")
+    path = f"/v1/tickets/{here.ticket(agent)['ticket_id']}"
+    here.post(f"{path}/claim", "support")
+    first = here.post(f"{path}/approve", "support", {"reason": "Yes."})
+    assert (first.status, first.body["status"]) == (200, "in_review")
+    assert here.post(f"{path}/approve", "support", {}).told == (403, "forbidden")
+    assert here.post(f"{path}/approve", "other_support", {}).told == (422, "malformed")
+
+
+def test_an_unknown_agent_is_malformed_before_the_state_is_looked_at(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    path = f"/v1/tickets/{here.ticket(member)['ticket_id']}/forward"
+    for to in ("nobody", member.id):
+        assert here.post(path, "support", {"to": to}).told == (422, "malformed")
+    assert here.post(path, "support", {"to": None}).told == (409, "illegal-transition")
 
 
 def test_a_member_is_not_told_who_else_is_there(here: Installation, workspace: str) -> None:
