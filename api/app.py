@@ -43,7 +43,7 @@ def create_app(backend: Backend) -> Flask:
     app = openapi.application("api")
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    pipeline = Pipeline(backend, Metrics())
+    pipeline = Pipeline(backend, Metrics(backend.backlog))
     pipeline.attach(app)
     openapi.mount(app, pipeline, AREAS)
     app.register_blueprint(docs.pages())

@@ -159,13 +159,23 @@ class Proofs(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What is left to do: events that read models have not applied and records that they could
+    not, by model, and mails that should have gone out a minute ago."""
+
+    behind: Mapping[str, int]
+    parked: Mapping[str, int]
+    overdue_mails: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """Everything that requests are answered with.
 
     `sit` makes of `desk` that of one request, which reads no stream twice.
     `passwords` is None outside of demonstrations: hosts check the first factor.
     `trusted_proxies` is how many proxies in front add to X-Forwarded-For; `checks` are named
-    probes for /readyz that raise when their part is not usable.
+    probes for /readyz that raise when their part is not usable; `backlog` is asked by /metrics.
     """
 
     desk: Desk
@@ -183,6 +193,7 @@ class Backend:
     anonymous_limit: int = 30
     trusted_proxies: int = 0
     metrics: bool = False
+    backlog: Callable[[], Backlog] | None = None
     streams: Streams = field(default_factory=Streams)
     published: Published = field(default_factory=Published)
     checks: Mapping[str, Callable[[], object]]

@@ -1,6 +1,7 @@
 """How far each read model has come, and whether that is far enough for a reader."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -25,12 +26,6 @@ CREATE TABLE IF NOT EXISTS relay_progress (
     record_offset bigint NOT NULL,
     position bigint NOT NULL
 );
-DO $$ BEGIN  -- the lock is taken only where there is something to alter
-    IF NOT EXISTS (SELECT FROM pg_attribute
-        WHERE attrelid = 'relay_progress'::regclass AND attname = 'first_offset')
-    THEN ALTER TABLE relay_progress ADD COLUMN first_offset bigint NOT NULL DEFAULT 0;
-    END IF;
-END $$;
 CREATE TABLE IF NOT EXISTS progress (
     model text NOT NULL,
     log text NOT NULL,
@@ -55,12 +50,6 @@ CREATE TABLE IF NOT EXISTS complete (
     generation bigint NOT NULL,
     position bigint NOT NULL
 );
-DO $$ BEGIN  -- an index over whole records takes none that is long
-    IF EXISTS (SELECT FROM pg_constraint
-        WHERE conname = 'parked_model_partition_record_offset_record_key')
-    THEN ALTER TABLE parked DROP CONSTRAINT parked_model_partition_record_offset_record_key;
-    END IF;
-END $$;
 CREATE UNIQUE INDEX IF NOT EXISTS parked_once
     ON parked (model, partition, record_offset, sha256(record));
 """
@@ -103,6 +92,13 @@ SELECT CASE WHEN head.log = '{EMBEDDED}' THEN (
 ) ELSE greatest({reached("%(model)s")}, ({WAS_COMPLETE})) END
 FROM log_head AS head
 """  # noqa: S608 - a constant
+
+
+MOST_BEHIND = 10_000
+BEHIND = f"""
+SELECT count(*) FROM (SELECT FROM {EVENTS} WHERE notification_id > %s LIMIT {MOST_BEHIND}) AS ahead
+"""  # noqa: S608 - constants
+PARKED = "SELECT model, count(*) FROM parked GROUP BY model"
 
 
 class Connections(Protocol):
@@ -152,3 +148,14 @@ def complete_up_to(connection: Connection[Any], model: str) -> int:
     """The position up to which every event has certainly been applied to the model."""
     row = connection.execute(COMPLETE, {"model": model}).fetchone()
     return int(row[0] or 0) if row else 0
+
+
+def behind(connection: Connection[Any], model: str) -> int:
+    """How many events lie beyond that position; beyond MOST_BEHIND they are not counted."""
+    row = connection.execute(BEHIND, (complete_up_to(connection, model),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def parked(connection: Connection[Any], models: Sequence[str]) -> dict[str, int]:
+    """How many records each of the models could not apply."""
+    return {**dict.fromkeys(models, 0), **dict(connection.execute(PARKED).fetchall())}

@@ -8,11 +8,12 @@ if [ -e .env ]; then
     exit 0
 fi
 umask 077
-python3 - >.env <<'PYTHON'
+python3 - >.env.new <<'PYTHON'
 import base64, secrets
 
 print("# Secrets of docker-compose.yml. Losing MASTER_KEY loses every authenticator: keep a copy.")
 print(f"POSTGRES_PASSWORD={secrets.token_urlsafe(24)}")
 print(f"MASTER_KEY=k1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
 PYTHON
+mv .env.new .env
 echo "Wrote .env"

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from api.backend import Backend, Published
+from api.backend import Backend, Backlog, Published
 from api.streams import Streams
 from domain.member_mfa import MemberMFA
+from projections import progress
+from projections.models import MODELS
 from projections.progress import EMBEDDED
 from twinlock.adapters.embedded import EmbeddedLog
 from twinlock.adapters.mail import SmtpOutbox
@@ -17,7 +19,7 @@ from twinlock.adapters.sitting import Sittings
 from twinlock.composition import Twinlock
 from twinlock.proofs import TreeProofs
 from twinlock.settings import Settings
-from workers import asyncapi
+from workers import asyncapi, mail_queue
 from workers.checkpoints import SUFFIX, FileWitness, TopicWitness, Witness
 from workers.cloud_events import LOG_KEY, Envelope
 from workers.mailer import Scribe
@@ -56,7 +58,8 @@ def backend(twinlock: Twinlock) -> Backend:
             asyncapi=asyncapi.document(settings.topic, settings.public_url),
             schemas=asyncapi.schemas(settings.public_url),
         ),
-        checks={"database": twinlock.check, "keys": lambda: twinlock.keys.derived(LOG_KEY)},
+        checks={"database": twinlock.check_database, "keys": twinlock.check_keys},
+        backlog=partial(backlog, twinlock) if settings.metrics else None,
     )
 
 
@@ -92,25 +95,31 @@ def leaving(
     return found, after
 
 
+def backlog(twinlock: Twinlock) -> Backlog:
+    """What is left to do, for whoever watches."""
+    models = [*(model.key for model in MODELS), mail_queue.KEY]
+    with twinlock.reads.connection() as connection:
+        mails = connection.execute(mail_queue.OVERDUE.encode()).fetchone()
+        return Backlog(
+            behind={model: progress.behind(connection, model) for model in models},
+            parked=progress.parked(connection, models),
+            overdue_mails=mails[0] if mails else 0,
+        )
+
+
 def parts(twinlock: Twinlock) -> Parts:
     """What the workers are made of."""
     settings, wrap = twinlock.settings, envelope(twinlock)
     embedded = EmbeddedLog(twinlock.store, wrap)
-    kafka = _kafka(settings) if settings.kafka else None
+    relayed = kafka(settings) if settings.kafka else None
     return Parts(
         store=twinlock.store,
         connect=twinlock.connect,
         envelope=wrap,
-        log=kafka or embedded,
-        relayed=kafka,
+        log=relayed or embedded,
+        relayed=relayed,
         member_states=_member_states(twinlock) if settings.kafka else None,
-        outbox=SmtpOutbox(
-            settings.smtp,
-            settings.mail_from,
-            settings.smtp_user,
-            settings.smtp_password.get_secret_value(),
-            settings.smtp_tls,
-        ),
+        outbox=outbox(settings),
         scribe=Scribe(
             vault=twinlock.vault,
             keys=twinlock.keys,
@@ -123,6 +132,7 @@ def parts(twinlock: Twinlock) -> Parts:
             twinlock.idempotency.prune,
             lambda: twinlock.limits.prune(datetime.now(UTC)),
             lambda: twinlock.sessions.prune(datetime.now(UTC)),
+            lambda: twinlock.database.delete("mail_queue", mail_queue.FORGOTTEN),
         ),
     )
 
@@ -144,7 +154,18 @@ def witnesses(settings: Settings) -> list[Witness]:
     return found
 
 
-def _kafka(settings: Settings) -> Any:
+def outbox(settings: Settings) -> SmtpOutbox:
+    """Where mails go out."""
+    return SmtpOutbox(
+        settings.smtp,
+        settings.mail_from,
+        settings.smtp_user,
+        settings.smtp_password.get_secret_value(),
+        settings.smtp_tls,
+    )
+
+
+def kafka(settings: Settings) -> Any:
     """The log on Kafka; its client is loaded only where it is used."""
     from twinlock.adapters.kafka import KafkaLog
 
@@ -154,14 +175,14 @@ def _kafka(settings: Settings) -> Any:
 def _member_states(twinlock: Twinlock) -> MemberStates:
     """What keeps the compacted topic of members."""
     settings = twinlock.settings
-    topic = replace(_kafka(settings), topic=settings.topic + MEMBERS_SUFFIX, compacted=True)
+    topic = replace(kafka(settings), topic=settings.topic + MEMBERS_SUFFIX, compacted=True)
     load = partial(twinlock.store.load, MemberMFA)
     return MemberStates(twinlock.store, twinlock.connect, topic, load)
 
 
 def side_topic(settings: Settings, name: str, **said: Any) -> RelayedLog:
     """Another topic on the same brokers."""
-    log: RelayedLog = replace(_kafka(settings), topic=name, **said)
+    log: RelayedLog = replace(kafka(settings), topic=name, **said)
     return log
 
 

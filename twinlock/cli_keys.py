@@ -45,8 +45,8 @@ def rotate(
 @keys.command()
 def status() -> None:
     """Count the data keys under each master key."""
-    with opened() as twinlock:
-        for key_id, count in sorted(twinlock.vault.key_ids().items()):
+    with opened() as twinlock, twinlock.connect() as connection:
+        for key_id, count in sorted(twinlock.vault.key_ids(connection).items()):
             typer.echo(f"{key_id}\t{count}")
 
 

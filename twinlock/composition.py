@@ -82,14 +82,14 @@ class Twinlock:
         own = [ddl for part in parts for ddl in part.schema]
         return own + [module.SCHEMA for module in _declaring(projections, workers)]
 
-    def check(self) -> None:
-        """Refuse a database that is unfit, away or not migrated, or other master keys.
-
-        Raises Unfit or Unavailable.
-        """
+    def check_database(self) -> None:
+        """Refuse a database that is unfit, away or not migrated; raises Unfit or Unavailable."""
         with self.database.connection() as connection:
-            postgres.refuse_forgetful(connection)
+            postgres.refuse_unfit(connection)
             postgres.refuse_unmade(connection)
+
+    def check_keys(self) -> None:
+        """Refuse other master keys than those of the vault; raises Unavailable."""
         self.vault.open(SYSTEM, ROOT)
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """Checks of everything that Twinlock needs: one finding each, and what to do about it."""
 
 import smtplib
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ import psycopg
 
 from domain.refusals import Unavailable
 from twinlock.adapters.database import Unfit
+from twinlock.backend import kafka, outbox
 from twinlock.composition import Twinlock, build
 from twinlock.settings import Settings
+from workers.ports import LogUnavailable
 
 SKEW_SECONDS: Final = 2.0
-TIMEOUT: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Ill(Exception):
 
 
 def _database(twinlock: Twinlock) -> str:
-    twinlock.check()
+    twinlock.check_database()
     row = twinlock.database.fetch_one("select current_setting('server_version')")
     return f"PostgreSQL {row[0] if row else '?'}, {twinlock.store.head()} is the last position"
 
@@ -80,25 +80,26 @@ def _clock(twinlock: Twinlock) -> str:
 
 
 def _keys(twinlock: Twinlock) -> str:
-    twinlock.keys.derived("doctor")
+    twinlock.check_keys()
     published = len(twinlock.passes.jwks()["keys"])
-    wrapped = ", ".join(f"{count} under {key}" for key, count in twinlock.vault.key_ids().items())
+    with twinlock.connect() as connection:
+        counts = twinlock.vault.key_ids(connection)
+    wrapped = ", ".join(f"{count} under {key}" for key, count in counts.items())
     return f"data keys: {wrapped}; {published} pass keys published"
 
 
 def _broker(settings: Settings) -> str:
     if not settings.kafka:
         return "none: the embedded log"
-    for server in settings.kafka.split(","):
-        host, _, port = server.strip().rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), TIMEOUT):
-            return f"{server.strip()} answers"
-    raise _Ill("no bootstrap server is named")
+    try:
+        topics = kafka(settings).topics()
+    except LogUnavailable as error:
+        raise _Ill(f"cannot be reached ({error})") from None
+    there = "is there" if settings.topic in topics else "will be made by the relay"
+    return f"{settings.kafka} answers; the topic {settings.topic} {there}"
 
 
 def _mail(settings: Settings) -> str:
-    host, _, port = settings.smtp.rpartition(":")
-    kind = smtplib.SMTP_SSL if settings.smtp_tls == "tls" else smtplib.SMTP
-    with kind(host.strip("[]"), int(port), timeout=TIMEOUT) as server:
+    with closing(outbox(settings).connection()) as server:
         server.noop()
     return f"{settings.smtp} answers"

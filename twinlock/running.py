@@ -51,7 +51,8 @@ def opened(*, migrated: bool = True) -> Iterator[Twinlock]:
     twinlock = build(settings())
     try:
         if migrated:
-            twinlock.check()
+            twinlock.check_database()
+            twinlock.check_keys()
         yield twinlock
     except Unfit as error:
         fail(str(error), AWAY)

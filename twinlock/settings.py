@@ -50,12 +50,10 @@ def _address(value: str) -> str:
 
 
 def _addresses(value: str) -> str:
-    servers = [part for part in value.split(",") if part]
+    servers = [_address(part.strip()) for part in value.split(",") if part.strip()]
     if value and not servers:
         raise ValueError("names no server")
-    for server in servers:
-        _address(server.strip())
-    return value
+    return ",".join(servers)
 
 
 def _base_url(value: str) -> str:

@@ -45,7 +45,11 @@ CREATE INDEX IF NOT EXISTS mail_queue_done ON mail_queue (changed_at) WHERE stat
 """
 WORTH = timedelta(days=1)
 """How long after the event a mail is still worth sending; a code's ends with the code."""
-KEPT = timedelta(days=30)
+FORGOTTEN = "status <> 'due' AND changed_at < now() - interval '30 days'"
+"""Finished rows that go: events that old are never mailed again anyway."""
+OVERDUE = (
+    "SELECT count(*) FROM mail_queue WHERE status = 'due' AND next_at < now() - interval '1 min'"
+)
 LEASE = timedelta(seconds=60)
 """How long a sender that took a row has it for itself."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0
@@ -143,13 +147,6 @@ def spread(connection: Connection[Any], due: Due, members: Sequence[str]) -> Non
                 },
             )
         settle(connection, due, "sent")
-
-
-def prune(connection: Connection[Any]) -> None:
-    """Forget finished rows after a month: events that old are never mailed again anyway."""
-    connection.execute(
-        "DELETE FROM mail_queue WHERE status <> 'due' AND changed_at < now() - %s", (KEPT,)
-    )
 
 
 def _mails(entry: Entry) -> Iterator[dict[str, Any]]:

@@ -76,7 +76,8 @@ def loops_of(name: str, parts: Parts) -> list[Loop]:
         relay = Relay(parts.store, parts.connect, parts.relayed, parts.envelope)
         return [relay.run, *([parts.member_states.run] if parts.member_states else [])]
     if name == "project":
-        return [partial(prune, parts), *(_projector(model, parts) for model in MODELS)]
+        prunes = (partial(prune, each) for each in parts.prunes)
+        return [*prunes, *(_projector(model, parts) for model in MODELS)]
     if name == "mail":
         mailer = Mailer(parts.connect, parts.outbox, parts.scribe)
         return [_projector(mail_queue.MODEL, parts), mailer.run]
@@ -85,15 +86,12 @@ def loops_of(name: str, parts: Parts) -> list[Loop]:
     raise ValueError(name)
 
 
-def prune(parts: Parts, stop: Event) -> None:
+def prune(drop: Callable[[], object], stop: Event) -> None:
     """Drop what has expired, every minute; many may do so at once."""
 
     def session() -> None:
         while not stop.is_set():
-            for each in parts.prunes:
-                each()
-            with parts.connect() as connection:
-                mail_queue.prune(connection)
+            drop()
             stop.wait(PRUNE_SECONDS)
 
     keep_going("prune", session, stop)

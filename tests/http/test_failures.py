@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any
 
@@ -15,6 +16,7 @@ from werkzeug.serving import make_server
 from domain.refusals import Unavailable
 from tests.http.installation import Installation, installed
 from tests.http.routes import ROUTES, Things
+from twinlock.backend import backlog
 
 
 class Broken:
@@ -167,6 +169,28 @@ def test_each_request_leaves_one_line_with_the_route_and_no_secret(here: Install
     assert "/v1/logins/<login_id>/code" in routes
     assert "/tickets/<ticket_id>/cancel" in routes
     assert all(len(line["request_id"]) == 32 for line in lines if line["event"] == "answered")
+
+
+def test_metrics_tell_what_is_left_to_do(here: Installation) -> None:
+    told = here.with_backend(metrics=True, backlog=partial(backlog, here.twinlock))
+    here.workspace()
+    text = told.get("/metrics").text
+    assert 'twinlock_events_behind{model="mail-v1"} ' in text
+    here.twinlock.database.execute(
+        "insert into parked (model, partition, record_offset, reason, record)"
+        " values ('standing-v1', 0, 0, 'odd', '')"
+    )
+    here.twinlock.database.execute(
+        "insert into mail_queue (position, kind, recipient, subject_id,"
+        " detail, expires_at, next_at)"
+        " select n, 'mfa.bound', 'member', 'm', '', now(), now() - interval '1s' * (59 + 2 * n)"
+        " from generate_series(0, 2) n"
+    )
+    after = told.get("/metrics").text
+    assert 'twinlock_parked_records{model="standing-v1"} 0.0' in text
+    assert 'twinlock_parked_records{model="standing-v1"} 1.0' in after
+    assert "twinlock_mails_overdue 2.0" in after
+    here.twinlock.database.execute("truncate parked, mail_queue")
 
 
 def test_metrics_count_by_route_template(here: Installation) -> None:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from domain.member_mfa import MemberMFA
+from tests.flow.conftest import sweep
 from twinlock.cli import app
 from twinlock.composition import Twinlock
 
@@ -84,10 +85,35 @@ def test_the_doctor_says_what_is_wrong_in_one_line_each(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINLOCK_SMTP", "127.0.0.1:1")
+    monkeypatch.setenv("TWINLOCK_KAFKA", "127.0.0.1:1,127.0.0.1:2")
     result = run("doctor")
     assert result.exit_code == 1
     failed = [line for line in result.stdout.splitlines() if line.startswith("FAIL")]
-    assert [line.split()[1] for line in failed] == ["mail"]
+    assert [line.split()[1] for line in failed] == ["broker", "mail"]
+    sweep()
+
+
+@pytest.mark.kafka
+def test_the_doctor_asks_any_broker_for_the_topic(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kafka: str
+) -> None:
+    monkeypatch.setenv("TWINLOCK_KAFKA", f"127.0.0.1:1,{kafka}")
+    monkeypatch.setenv("TWINLOCK_TOPIC", "never.made")
+    found = [line for line in run("doctor").stdout.splitlines() if "broker" in line]
+    assert found[0].startswith("ok")
+    assert "never.made will be made" in found[0]
+    sweep()
+
+
+def test_nothing_is_demonstrated_unless_the_setting_allows_it(
+    run: Run, twinlock: Twinlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINLOCK_DEMO", "false")
+    head = twinlock.store.head()
+    for command in ("seed", "code"):
+        result = run("demo", command)
+        assert (result.exit_code, result.stderr) == (2, "twinlock: TWINLOCK_DEMO: is off\n")
+    assert twinlock.store.head() == head
 
 
 def test_keys_are_rotated_with_a_count(run: Run) -> None:
@@ -106,7 +132,7 @@ def test_a_wrong_setting_ends_in_one_line(run: Run, monkeypatch: pytest.MonkeyPa
 def test_a_database_without_a_schema_is_refused(
     database: str, run: Run, twinlock: Twinlock
 ) -> None:
-    twinlock.database.execute("drop table vault_keys cascade")
+    twinlock.database.execute("drop table schema_version")
     result = run("token", "list")
     assert result.exit_code == 3
     assert "twinlock migrate" in result.stderr

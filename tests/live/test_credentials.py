@@ -7,7 +7,11 @@ import pytest
 
 from commands.ports import Credential
 from tests.live.test_store import context
+from twinlock.adapters.credentials import EXPIRED, OLD_DECOY
+from twinlock.adapters.database import MOST_DELETED
+from twinlock.adapters.idempotency import OLD
 from twinlock.composition import Twinlock
+from workers import mail_queue
 
 pytestmark = pytest.mark.live
 
@@ -47,6 +51,33 @@ def test_an_expired_token_is_not_found_and_pruned(twinlock: Twinlock) -> None:
     assert twinlock.credentials.by_subject("login", "l1") is None
     assert twinlock.credentials.spend("login", TOKEN) is None
     assert twinlock.credentials.prune() == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "index"),
+    [
+        ("credentials", EXPIRED, "credentials_expiry"),
+        ("credential_decoys", OLD_DECOY, "credential_decoys_age"),
+        ("idempotency", OLD.replace("%s", "'24h'"), "idempotency_age"),
+        ("mail_queue", mail_queue.FORGOTTEN, "mail_queue_done"),
+    ],
+)
+def test_what_is_pruned_is_found_by_an_index(
+    twinlock: Twinlock, table: str, where: str, index: str
+) -> None:
+    plan = twinlock.database.fetch(f"explain select from {table} where {where} limit 1000")
+    assert f"using {index}" in str(plan)
+
+
+def test_a_backlog_is_pruned_to_the_last(twinlock: Twinlock) -> None:
+    twinlock.database.execute(
+        "insert into credentials (token_hash, kind, subject, claims, expires_at)"
+        " select n::text::bytea, 'login', 'l', '{}', now() + interval '1s' * (1.5 - n)"
+        " from generate_series(1, 2 * %s + 1) n",
+        (MOST_DELETED,),
+    )
+    assert twinlock.credentials.prune() == 2 * MOST_DELETED
+    assert twinlock.credentials.prune() == 0
 
 
 def test_of_many_who_spend_a_token_one_gets_it(twinlock: Twinlock) -> None:

@@ -1,5 +1,6 @@
 """A database that is frozen, killed or restarted costs seconds, and is found again by itself."""
 
+import hashlib
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from domain.refusals import Unavailable
 from tests.live.test_store import context
 from tests.support.built import a_master_key, some_settings
 from tests.support.parts import temporary_folder
-from twinlock.adapters.database import Database, Unfit, refuse_forgetful
+from twinlock.adapters.database import SCHEMA_VERSION, Database, Unfit, refuse_unfit
 from twinlock.composition import Twinlock, build
 from twinlock.dev.postgres import Postgres
 
@@ -151,7 +152,46 @@ def test_a_forgetful_server_is_refused(server: Postgres) -> None:
     with psycopg.connect(server.uri) as connection:
         connection.execute("set synchronous_commit = off")
         with pytest.raises(Unfit, match="synchronous_commit"):
-            refuse_forgetful(connection)
+            refuse_unfit(connection)
+
+
+def test_a_server_that_takes_no_writes_is_refused(server: Postgres) -> None:
+    with psycopg.connect(server.uri) as connection:
+        connection.execute("set transaction_read_only = on")
+        with pytest.raises(Unfit, match="standby"):
+            refuse_unfit(connection)
+
+
+def test_a_schema_of_an_earlier_release_is_refused_until_it_is_migrated(twinlock: Twinlock) -> None:
+    twinlock.check_database()
+    twinlock.database.execute("update schema_version set version = version - 1")
+    with pytest.raises(Unfit, match="twinlock migrate"):
+        twinlock.check_database()
+    twinlock.migrate()
+    twinlock.check_database()
+
+
+def test_a_schema_of_a_later_release_serves_until_everybody_is_there(twinlock: Twinlock) -> None:
+    twinlock.database.execute("update schema_version set version = version + 1")
+    twinlock.migrate()
+    twinlock.check_database()
+    (version,) = twinlock.database.fetch("select version from schema_version")[0]
+    assert version == SCHEMA_VERSION + 1
+
+
+def test_a_change_of_the_schema_raises_its_version(twinlock: Twinlock) -> None:
+    ddl = hashlib.sha256("\n".join(twinlock.schema()).encode()).hexdigest()
+    assert (SCHEMA_VERSION, ddl[:16]) == (1, "caff160e986afbec")
+
+
+def test_a_migration_waits_for_no_table_while_everybody_waits_behind_it(twinlock: Twinlock) -> None:
+    with psycopg.connect(twinlock.database.uri) as other:
+        other.execute("lock table credentials in share update exclusive mode")
+        begun = time.monotonic()
+        with pytest.raises(Unfit, match="try again"):
+            twinlock.migrate()
+        assert time.monotonic() - begun < SOON
+    twinlock.migrate()
 
 
 def test_the_schema_may_be_made_by_many_at_once(database: str) -> None:

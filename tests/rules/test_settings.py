@@ -110,7 +110,7 @@ def test_a_wrong_setting_is_named_in_one_line_without_its_value(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("KAFKA", "127.0.0.1:9092, [::1]:9092"),
+        ("KAFKA", "127.0.0.1:9092,[::1]:9092"),
         ("KAFKA_SECURITY", "protocol=ssl"),
         ("KAFKA_SECURITY", "protocol=ssl,ca=file"),
         ("KAFKA_SECURITY", "protocol=sasl_ssl, ca=file, user=a, password_file=file"),
@@ -124,6 +124,10 @@ def test_a_right_setting_is_taken_as_it_is(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     assert getattr(read(monkeypatch, **{name: value}), name.lower()) == value
+
+
+def test_servers_are_taken_without_what_is_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, KAFKA=", a:1 , b:2,").kafka == "a:1,b:2"
 
 
 def test_a_checkpoint_file_may_be_there_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,10 +51,8 @@ BY_SUBJECT: Final = """
     where kind = %s and subject = %s and (expires_at is null or expires_at > clock_timestamp())
     order by created_at desc limit 1
 """
-EXPIRED: Final = "delete from credentials where expires_at < clock_timestamp()"
-OLD_DECOYS: Final = """
-    delete from credential_decoys where created_at < clock_timestamp() - interval '1 minute'
-"""
+EXPIRED: Final = "expires_at < now()"
+OLD_DECOY: Final = "created_at < now() - interval '1 minute'"
 
 
 class HashedCredentials:
@@ -119,7 +117,8 @@ class HashedCredentials:
 
     def prune(self) -> int:
         """Drop what expired and the decoys of more than a minute ago; how many."""
-        return self._database.execute(EXPIRED) + self._database.execute(OLD_DECOYS)
+        expired = self._database.delete("credentials", EXPIRED)
+        return expired + self._database.delete("credential_decoys", OLD_DECOY)
 
     def _kept(self, token_hash: bytes) -> Credential | None:
         """A host sends its one token with every call: it is looked up once a second."""

@@ -21,6 +21,7 @@ PATIENCE = 2.0
 """Seconds that a request waits for a connection, and for a statement."""
 HASTE = 0.2
 """Seconds that a request waits for a connection while the database is known to be away."""
+MOST_DELETED = 1000
 MIGRATION = 0x54574D4947
 """Key of the advisory lock under which the schema is made."""
 
@@ -36,6 +37,19 @@ BY_INDEX = (
 log = structlog.get_logger()
 T = TypeVar("T")
 Row = tuple[Any, ...]
+
+SCHEMA_VERSION = 1
+"""Raised by one with every change of the DDL: a process refuses a database that is behind it."""
+VERSIONS = """
+create table if not exists schema_version (
+    one boolean primary key default true check (one),
+    version integer not null
+)
+"""
+PUT_VERSION = """
+    insert into schema_version as known (version) values (%s)
+    on conflict (one) do update set version = greatest(known.version, excluded.version)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,18 @@ class Database:
         with self.connection() as connection:
             return connection.execute(sql.encode(), params).rowcount
 
+    def delete(self, table: str, where: str, params: Sequence[Any] = ()) -> int:
+        """Delete rows by the thousand, each committed, so that no backlog is too much; how many."""
+        sql = (
+            f"delete from {table} where ctid = any(array("  # noqa: S608 - names and conditions
+            f"select ctid from {table} where {where} limit {MOST_DELETED}))"
+        )
+        deleted = gone = self.execute(sql, params)
+        while gone == MOST_DELETED:
+            gone = self.execute(sql, params)
+            deleted += gone
+        return deleted
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.close(timeout=2)
@@ -174,8 +200,11 @@ class Unfit(Exception):
     """The database must not hold a system of record; the message is one line."""
 
 
-def refuse_forgetful(connection: Connection[Any]) -> None:
-    """Raise Unfit for a server that may forget what it acknowledged."""
+def refuse_unfit(connection: Connection[Any]) -> None:
+    """Raise Unfit for a server that takes no writes, or may forget what it acknowledged."""
+    row = connection.execute("select current_setting('transaction_read_only')").fetchone()
+    if row is not None and str(row[0]) == "on":
+        raise Unfit("DATABASE: the server takes no writes; is it a standby?")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         row = connection.execute("select current_setting(%s)", [name]).fetchone()
         if row is not None and str(row[0]) == "off":
@@ -183,23 +212,32 @@ def refuse_forgetful(connection: Connection[Any]) -> None:
 
 
 def refuse_unmade(connection: Connection[Any]) -> None:
-    """Raise Unfit for a database without Twinlock's schema."""
-    row = connection.execute("select to_regclass('vault_keys')").fetchone()
+    """Raise Unfit for a database without Twinlock's schema, or with one of an earlier release."""
+    row = connection.execute("select to_regclass('schema_version')").fetchone()
     if row is None or row[0] is None:
         raise Unfit("DATABASE: there is no schema yet; run: twinlock migrate")
+    row = connection.execute("select version from schema_version").fetchone()
+    if row is None or row[0] < SCHEMA_VERSION:
+        raise Unfit("DATABASE: the schema is an earlier release's; run: twinlock migrate")
 
 
 def migrate(uri: str, schema: Sequence[str], *, then: Callable[[Connection[Row]], None]) -> None:
     """Make the schema once, in one transaction, however many processes try at the same time.
 
-    `schema` is idempotent DDL; `then` writes the first rows in the same transaction.
+    `schema` is idempotent DDL; `then` writes the first rows in the same transaction. Raises Unfit,
+    also where a table is not to be had within two seconds: whoever serves would wait behind it.
     """
     arguments = connect_arguments(uri, statement_seconds=0)
     with psycopg.connect(**arguments) as connection:
-        refuse_forgetful(connection)
+        refuse_unfit(connection)
         connection.execute("set local lock_timeout = 0")
         connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION])
+        connection.execute("set local lock_timeout = '2s'")
         connection.execute("set local client_min_messages = warning")
-        for ddl in schema:
-            connection.execute(ddl.encode())
+        try:
+            for ddl in (*schema, VERSIONS):
+                connection.execute(ddl.encode())
+        except psycopg.errors.LockNotAvailable:
+            raise Unfit("DATABASE: somebody holds a table for long; try again later") from None
+        connection.execute(PUT_VERSION, [SCHEMA_VERSION])
         then(connection)

@@ -71,7 +71,7 @@ FINISH: Final = """
 ABANDON: Final = """
     delete from idempotency where caller = %s and key = %s and attempt = %s and state = 'begun'
 """
-PRUNE: Final = "delete from idempotency where created_at < clock_timestamp() - %s::interval"
+OLD: Final = "created_at < now() - %s::interval"
 
 
 class Idempotency:
@@ -124,7 +124,7 @@ class Idempotency:
 
     def prune(self) -> int:
         """Drop the rows of more than a day ago; how many."""
-        return self._database.execute(PRUNE, (KEPT,))
+        return self._database.delete("idempotency", OLD, (KEPT,))
 
     def _try(self, sql: str, *params: object) -> None:
         try:

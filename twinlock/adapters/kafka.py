@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from kafka import (
     ConsumerRebalanceListener,
@@ -62,6 +62,14 @@ class KafkaLog:
         try:
             self._ensure_topic()
             return KafkaWriter(self)
+        except (KafkaError, OSError) as error:
+            raise LogUnavailable(type(error).__name__) from error
+
+    def topics(self) -> Collection[str]:
+        """The names of all topics there; raises LogUnavailable."""
+        try:
+            with closing(KafkaAdminClient(**self.common)) as admin:
+                return cast(Collection[str], admin.list_topics())
         except (KafkaError, OSError) as error:
             raise LogUnavailable(type(error).__name__) from error
 

@@ -47,4 +47,4 @@ class Limits:
 
     def prune(self, at: datetime) -> int:
         """Drop the rows of hours gone by; how many."""
-        return self._database.execute("delete from limited_calls where since <= %s", (at - HOUR,))
+        return self._database.delete("limited_calls", "since <= %s", (at - HOUR,))

@@ -27,7 +27,7 @@ class SmtpOutbox:
         del message["From"]
         message["From"] = self.sender
         try:
-            with closing(self._connection()) as server:
+            with closing(self.connection()) as server:
                 server.send_message(message, from_addr=self.sender)
                 with suppress(smtplib.SMTPException, OSError):  # it was accepted, whatever comes
                     server.quit()
@@ -39,7 +39,8 @@ class SmtpOutbox:
         except (smtplib.SMTPException, OSError) as error:
             raise MailDelayed(type(error).__name__) from None
 
-    def _connection(self) -> smtplib.SMTP:
+    def connection(self) -> smtplib.SMTP:
+        """A connection as mails are sent over; raises SMTPException or OSError."""
         host, _, port = self.server.rpartition(":")
         host, number = host.strip("[]"), int(port)
         if self.tls == "tls":

@@ -18,6 +18,7 @@ from joserfc.jwk import OKPKey
 from psycopg import Connection
 
 from commands.ports import Pass
+from domain.refusals import Unavailable
 from twinlock.adapters.database import Database
 from twinlock.adapters.vault import SYSTEM, SealedVault
 
@@ -148,7 +149,7 @@ class SignedPasses:
         with self._reading:
             items = self._vault.items(SYSTEM, UNDER)
             if not items:
-                self._vault.open(SYSTEM, UNDER)  # there is none: says so as the vault does
+                raise Unavailable("There is no pass key; run: twinlock migrate", retry_after=60)
             keys = [SigningKey.parse(plain) for plain in items.values()]
             self._keys = {key.kid: key for key in keys}
             self._read_at = time.monotonic()

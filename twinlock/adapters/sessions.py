@@ -1,6 +1,5 @@
 """Browsers' sessions in PostgreSQL: opaque tokens of which only hashes are kept."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from api.backend import Session
+from twinlock.adapters.credentials import hashed
 from twinlock.adapters.database import Database, Row
 
 IDLE: Final = timedelta(minutes=30)
@@ -45,7 +45,7 @@ OF_MEMBER: Final = f"""
 """  # noqa: S608 - constants
 NOTE: Final = "update sessions set claims = jsonb_strip_nulls(claims || %s) where id = %s"
 SEEN: Final = "update sessions set seen_at = %s where id = %s and seen_at < %s"
-EXPIRED: Final = "delete from sessions where expires_at < %s or seen_at < %s"
+EXPIRED: Final = "expires_at < %s or seen_at < %s"
 
 
 class StoredSessions:
@@ -63,7 +63,7 @@ class StoredSessions:
             OPEN,
             (
                 instead_of or "",
-                _hash(token),
+                hashed(token),
                 session.id,
                 session.kind,
                 session.member_id,
@@ -77,7 +77,7 @@ class StoredSessions:
 
     def find(self, token: str, at: datetime) -> Session | None:
         """What the token means; None where it never did or no longer does."""
-        row = self._database.fetch_one(FIND, (_hash(token), at, at - IDLE))
+        row = self._database.fetch_one(FIND, (hashed(token), at, at - IDLE))
         if row is None:
             return None
         session = Session(**_fields(row))
@@ -100,12 +100,8 @@ class StoredSessions:
 
     def prune(self, at: datetime) -> int:
         """Drop what has ended; how many."""
-        return self._database.execute(EXPIRED, (at, at - IDLE))
+        return self._database.delete("sessions", EXPIRED, (at, at - IDLE))
 
 
 def _fields(row: Row) -> dict[str, Any]:
     return dict(zip(FIELDS.split(", "), row, strict=True))
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

@@ -44,6 +44,11 @@ OPEN: Final = """
     select k.key_id, k.wrapped, i.sealed from vault_items i join vault_keys k using (owner)
     where i.owner = %s and i.item = %s
 """
+OPEN_UNDER: Final = """
+    select k.key_id, k.wrapped, i.sealed, i.item
+    from vault_items i join vault_keys k using (owner)
+    where i.owner = %s and starts_with(i.item, %s)
+"""
 KEY: Final = "select key_id, wrapped from vault_keys where owner = %s"
 NEW_KEY: Final = """
     insert into vault_keys (owner, key_id, wrapped) values (%s, %s, %s) on conflict do nothing
@@ -51,6 +56,9 @@ NEW_KEY: Final = """
 SEAL: Final = """
     insert into vault_items (owner, item, sealed) values (%s, %s, %s)
     on conflict (owner, item) do update set sealed = excluded.sealed
+"""
+SEAL_ONCE: Final = """
+    insert into vault_items (owner, item, sealed) values (%s, %s, %s) on conflict do nothing
 """
 DISCARD: Final = "delete from vault_items where owner = %s and item = %s"
 DISCARD_UNDER: Final = "delete from vault_items where owner = %s and starts_with(item, %s)"
@@ -62,9 +70,8 @@ CLAIM: Final = """
     insert into vault_addresses (member_id, address_index) values (%s, %s)
     on conflict (member_id) do update set address_index = excluded.address_index
 """
-STALE_KEYS: Final = """
-    select owner, key_id, wrapped from vault_keys where key_id <> %s and owner > %s
-    order by owner limit %s
+KEYS: Final = """
+    select owner, key_id, wrapped from vault_keys where owner > %s order by owner limit %s
 """
 REWRAP: Final = """
     update vault_keys set key_id = %s, wrapped = %s
@@ -106,8 +113,7 @@ class SealedVault:
         assert row is not None
         data_key = self._keyring.unwrap(row[0], row[1], owner.encode())
         sealed = seal(data_key, plain, item_label(owner, item))
-        query = SEAL if replace else SEAL.partition("on conflict")[0] + "on conflict do nothing"
-        connection.execute(query.encode(), (owner, item, sealed))
+        connection.execute(SEAL if replace else SEAL_ONCE, (owner, item, sealed))
 
     def open(self, owner: str, item: str) -> bytes:
         """The plain bytes; raises Unavailable where they are missing or don't open."""
@@ -122,26 +128,14 @@ class SealedVault:
         return None if row is None else self.opened(owner, item, row)
 
     def opened(self, owner: str, item: str, row: Row) -> bytes:
-        """The plain bytes of a row of key id, wrapped key and sealed item; raises Unreadable."""
+        """The plain bytes of a row that begins as OPEN's do; raises Unreadable."""
         data_key = self._keyring.unwrap(row[0], row[1], owner.encode())
         return unseal(data_key, row[2], item_label(owner, item))
 
     def items(self, owner: str, under: str) -> dict[str, bytes]:
         """All items whose names begin with `under`, opened."""
-        rows = self._database.fetch(
-            OPEN.replace("i.item = %s", "starts_with(i.item, %s)").replace(
-                "i.sealed", "i.sealed, i.item"
-            ),
-            (owner, under),
-        )
-        return {
-            item: unseal(
-                self._keyring.unwrap(key_id, wrapped, owner.encode()),
-                sealed,
-                item_label(owner, item),
-            )
-            for key_id, wrapped, sealed, item in rows
-        }
+        rows = self._database.fetch(OPEN_UNDER, (owner, under))
+        return {row[3]: self.opened(owner, row[3], row) for row in rows}
 
     def discard(self, owner: str, item: str) -> Statement:
         """A write that drops the item, or all items under a name that ends in /."""
@@ -166,12 +160,14 @@ class SealedVault:
     def rotate(self) -> tuple[int, list[str]]:
         """Wrap every data key anew under the current master key, while serving.
 
-        Answers how many, and the owners whose keys do not open.
+        Answers how many, and the owners whose keys do not open. Broken off, it may be run again.
         """
         self._keyring.reload()
         done, after, failed = 0, "", list[str]()
-        while rows := self._database.fetch(STALE_KEYS, (self._keyring.current, after, BATCH)):
+        while rows := self._database.fetch(KEYS, (after, BATCH)):
             for owner, key_id, wrapped in rows:
+                if key_id == self._keyring.current:
+                    continue
                 try:
                     data_key = self._keyring.unwrap(key_id, wrapped, owner.encode())
                 except Unreadable:
@@ -182,10 +178,10 @@ class SealedVault:
             after = rows[-1][0]
         return done, failed
 
-    def key_ids(self) -> dict[str, int]:
-        """How many owners' keys each master key wraps."""
-        rows = self._database.fetch("select key_id, count(*) from vault_keys group by key_id")
-        return {str(key_id): int(count) for key_id, count in rows}
+    @staticmethod
+    def key_ids(connection: Connection[Any]) -> dict[str, int]:
+        """How many owners' keys each master key wraps; many take a connection without a limit."""
+        return dict(connection.execute("select key_id, count(*) from vault_keys group by key_id"))
 
     def _sealed(self, owner: str, item: str, plain: bytes) -> bytes:
         return seal(self._data_key(owner), plain, item_label(owner, item))
