@@ -28,6 +28,7 @@ RUN if [ -d api/translations ]; then pybabel compile --directory api/translation
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+# For `serve`; what runs workers turns it off, as docker-compose.yml does (--no-healthcheck).
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/healthz' % os.environ['TWINLOCK_HTTP'].rpartition(':')[2], timeout=2)"]
 ENTRYPOINT ["twinlock"]

@@ -18,7 +18,7 @@ from twinlock.adapters.signing import verified
 from twinlock.cli_replay import moment
 from twinlock.exporting import kept_outside, known, write_export
 from twinlock.outputs import Telling
-from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, fail, opened
+from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, AsJson, fail, opened
 from workers import checkpoints
 from workers.audit_export import NotInTheHistory
 from workers.audit_verify import Report, verify_export
@@ -35,7 +35,6 @@ Kept = Annotated[list[Path] | None, typer.Option("--checkpoint", help="Checkpoin
 KeyFile = Annotated[
     Path | None, typer.Option("--key", help="The notary's keys as you were given them.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Id = Annotated[str | None, typer.Option()]
 
 

@@ -1,5 +1,6 @@
 """`twinlock keys` and `twinlock erase`: master keys, pass keys, and the end of an account."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +9,7 @@ import typer
 
 from commands.dispatch import run
 from commands.erase_member import EraseMember
-from twinlock.running import REFUSED, context, fail, opened
+from twinlock.running import REFUSED, AsJson, context, fail, opened
 
 keys = typer.Typer(help="Rotate master keys and pass keys.", no_args_is_help=True)
 
@@ -43,11 +44,15 @@ def rotate(
 
 
 @keys.command()
-def status() -> None:
+def status(as_json: AsJson = False) -> None:
     """Count the data keys under each master key."""
     with opened() as twinlock, twinlock.connect() as connection:
-        for key_id, count in sorted(twinlock.vault.key_ids(connection).items()):
-            typer.echo(f"{key_id}\t{count}")
+        counts = twinlock.vault.key_ids(connection)
+    if as_json:
+        typer.echo(json.dumps(counts, indent=2, sort_keys=True))
+        return
+    for key_id, count in sorted(counts.items()):
+        typer.echo(f"{key_id}\t{count}")
 
 
 def erase(

@@ -1,13 +1,15 @@
 """`twinlock parked`: records that a read model could not apply."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from domain.times import rfc3339
 from projections.models import MODELS, Model
-from twinlock.running import REFUSED, fail, opened
+from twinlock.running import REFUSED, AsJson, fail, opened
 from workers import mail_queue, parking
 
 parked = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
@@ -20,10 +22,13 @@ def register(app: typer.Typer) -> None:
 
 
 @parked.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """List the parked records, oldest first."""
     with opened() as twinlock, twinlock.connect() as connection:
         rows = parking.parked_records(connection)
+    if as_json:
+        typer.echo(json.dumps([_told(row) for row in rows], indent=2))
+        return
     table = Table("id", "model", "position", "reason", "parked at")
     for row in rows:
         place = "" if row.position is None else str(row.position)
@@ -65,6 +70,16 @@ def discard(id_: Id) -> None:
     """Forget a parked record."""
     with opened() as twinlock, twinlock.connect() as connection:
         parking.discard(connection, id_)
+
+
+def _told(row: parking.ParkedRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "model": row.model,
+        "position": row.position,
+        "reason": row.reason,
+        "parked_at": rfc3339(row.parked_at),
+    }
 
 
 def _model(key: str) -> Model:

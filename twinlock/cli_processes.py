@@ -1,13 +1,15 @@
 """`twinlock serve`, `worker`, `migrate` and `doctor`."""
 
+import json
 import signal
 import threading
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from twinlock import doctor as checks
-from twinlock.running import OK, REFUSED, WRONG, fail, opened, settings
+from twinlock.running import OK, REFUSED, WRONG, AsJson, fail, opened, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -51,10 +53,12 @@ def migrate() -> None:
         twinlock.migrate()
 
 
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check database, broker, mail, clock and keys, one line each."""
-    found = settings()
-    results = checks.examine(found)
-    for result in results:
-        typer.echo(str(result))
+    results = checks.examine(settings())
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+    else:
+        for result in results:
+            typer.echo(str(result))
     raise typer.Exit(OK if all(result.well for result in results) else REFUSED)

@@ -11,7 +11,7 @@ from commands.create_token import CreateToken
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
 from twinlock.composition import Twinlock
-from twinlock.running import context, opened
+from twinlock.running import AsJson, context, opened
 
 token = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def create(role: Role, name: Name = "", workspace: Workspace = None, member: Mem
 
 
 @token.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """List the live tokens, without their secrets."""
     with opened() as twinlock:
         rows = tokens(twinlock)

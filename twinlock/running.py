@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import psycopg
 import typer
@@ -27,6 +27,7 @@ BROKEN_OFF: Final = 4
 UNCHECKED: Final = 5
 """Nothing is wrong, but not everything that was asked for could be compared."""
 
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 OPERATOR: Final = Actor("operator", "cli")
 
 

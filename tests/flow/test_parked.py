@@ -1,5 +1,6 @@
 """Records that cannot be applied are listed, shown and tried again from the command line."""
 
+import json
 import time
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_mended_event_is_applied_again(embedded: Running) -> None:
     append(twinlock, MemberMFA, "m1", *joined("m1"), bound(), accepted(2))
     (row,) = parked(embedded, 1)
     embedded.stop()
+    (told,) = json.loads(run_twinlock(twinlock, "parked", "list", "--json").out)
+    assert (told["model"], told["position"]) == ("standing-v1", 4)
     listed = run_twinlock(twinlock, "parked", "list")
     assert (listed.code, "standing-v1" in listed.out, "ValueError" in listed.out) == (0, True, True)
     shown = run_twinlock(twinlock, "parked", "show", str(row.id))

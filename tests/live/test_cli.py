@@ -93,6 +93,14 @@ def test_the_doctor_says_what_is_wrong_in_one_line_each(
     sweep()
 
 
+def test_the_doctor_tells_programs_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINLOCK_SMTP", "127.0.0.1:1")
+    told = json.loads(run("doctor", "--json").stdout)
+    parts = {one["name"]: one["well"] for one in told}
+    assert parts.pop("mail") is False
+    assert parts == dict.fromkeys(("database", "clock", "keys", "broker"), True)
+
+
 @pytest.mark.kafka
 def test_the_doctor_asks_any_broker_for_the_topic(
     run: Run, monkeypatch: pytest.MonkeyPatch, kafka: str
@@ -119,6 +127,7 @@ def test_nothing_is_demonstrated_unless_the_setting_allows_it(
 def test_keys_are_rotated_with_a_count(run: Run) -> None:
     assert run("keys", "rotate").stdout.startswith("0 ")
     assert run("keys", "status").stdout == "k1\t1\n"
+    assert json.loads(run("keys", "status", "--json").stdout) == {"k1": 1}
 
 
 def test_a_wrong_setting_ends_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

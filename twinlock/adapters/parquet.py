@@ -37,7 +37,7 @@ def _library() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise NotInstalled("Parquet needs pyarrow: install the extra `analytics`") from None
+        raise NotInstalled("Parquet needs pyarrow: python -m pip install pyarrow") from None
     return pyarrow, parquet
 
 
