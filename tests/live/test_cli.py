@@ -81,6 +81,7 @@ def test_an_erased_member_is_gone(twinlock: Twinlock, run: Run) -> None:
     assert run("demo", "seed").exit_code == 0
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the client, of absent brokers
 def test_the_doctor_says_what_is_wrong_in_one_line_each(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
