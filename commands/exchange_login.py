@@ -43,15 +43,8 @@ def handle(command: ExchangeLogin, context: Context, desk: Desk) -> LoginExchang
     amr = tuple(claims["amr"])
     if member.epoch != claims["epoch"] or not opens(member, workspace, amr, context.at):
         raise CodeRejected("The code was not accepted.")
-    proven = claims.get("auth_time")  # codes of the release before have none
-    token, expires_in = sign_pass(
-        desk,
-        context,
-        member,
-        workspace.id,
-        amr,
-        datetime.fromisoformat(proven) if proven else None,
-    )
+    proven_at = datetime.fromisoformat(claims["auth_time"])
+    token, expires_in = sign_pass(desk, context, member, workspace.id, amr, proven_at)
     return LoginExchanged(
         position=desk.store.head(),
         token=token,
