@@ -23,9 +23,9 @@ from workers import checkpoints
 from workers.audit_export import NotInTheHistory
 from workers.audit_verify import Report, verify_export
 from workers.export_lines import Foreign, read
-from workers.history_check import HistoryCheck, Stored
+from workers.history_check import HistoryCheck
 from workers.notary import hash_new
-from workers.ports import StoredRecord
+from workers.ports import Events, StoredRecord
 from workers.tiles import MissingNodes
 
 SHOWN = 50
@@ -167,7 +167,7 @@ def checkpoint_() -> None:
 class _Looking:
     """The store, and which of the events that it was asked for cannot be read."""
 
-    def __init__(self, source: Stored) -> None:
+    def __init__(self, source: Events) -> None:
         self._source = source
         self.unreadable: list[int] = []
 

@@ -17,12 +17,12 @@ from twinlock.running import BROKEN_OFF, REFUSED, WRONG, fail, opened
 from workers import slices
 from workers.checkpoints import SUFFIX as CHECKPOINTS
 from workers.cloud_events import Envelope, headers, serialized
-from workers.history import Stored
 from workers.member_states import SUFFIX as MEMBERS
-from workers.ports import LogUnavailable, LogWriter, Outgoing
+from workers.ports import LogUnavailable, LogWriter, Outgoing, StoredRecord
 from workers.slices import Slice, Unreadable
 
 WINDOW = 500
+Shown = Callable[[StoredRecord], str]
 First = Annotated[int, typer.Option("--from-position", min=1, help="The first position.")]
 Last = Annotated[int | None, typer.Option("--to-position", min=1, help="The last position.")]
 Since = Annotated[str | None, typer.Option(help="Not before this time (RFC 3339).")]
@@ -92,7 +92,7 @@ def moment(name: str, text: str | None) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _write(output: Path | None, read: Iterable[Stored], shown: Callable[[Stored], str]) -> None:
+def _write(output: Path | None, read: Iterable[StoredRecord], shown: Shown) -> None:
     try:
         if output is None:
             for one in read:
@@ -109,12 +109,12 @@ def _write(output: Path | None, read: Iterable[Stored], shown: Callable[[Stored]
         fail(f"{output or 'output'}: {error.strerror}; nothing was written", BROKEN_OFF)
 
 
-def _fill(file: IO[bytes], read: Iterable[Stored], shown: Callable[[Stored], str]) -> None:
+def _fill(file: IO[bytes], read: Iterable[StoredRecord], shown: Shown) -> None:
     for one in read:
         file.write(shown(one).encode())
 
 
-def _publish(twinlock: Twinlock, name: str, read: Iterator[Stored], wrap: Envelope) -> None:
+def _publish(twinlock: Twinlock, name: str, read: Iterator[StoredRecord], wrap: Envelope) -> None:
     """Put the slice on another topic; what is there when it breaks off is said."""
     writer, there = _writer(twinlock, name), "nothing was put"
     try:
@@ -142,18 +142,18 @@ def _writer(twinlock: Twinlock, name: str) -> LogWriter:
         fail(f"{name}: the broker did not answer ({error}); nothing was put", BROKEN_OFF)
 
 
-def _outgoing(wrap: Envelope, one: Stored) -> Outgoing:
+def _outgoing(wrap: Envelope, one: StoredRecord) -> Outgoing:
     slices.state_of(one)
     event = wrap.wrap(one)
     return Outgoing(one.stream, serialized(event), headers(event))
 
 
-def _cloud_event(wrap: Envelope, one: Stored) -> str:
+def _cloud_event(wrap: Envelope, one: StoredRecord) -> str:
     slices.state_of(one)
     return serialized(wrap.wrap(one)).decode() + "\n"
 
 
-def _line(one: Stored) -> str:
+def _line(one: StoredRecord) -> str:
     state = slices.state_of(one)
     actor: dict[str, Any] = state["actor"]
     who = f"{actor['kind']}:{actor['id']}" if actor["id"] else actor["kind"]

@@ -4,7 +4,6 @@ import base64
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import IO, Any
 
@@ -17,9 +16,8 @@ from domain.seals import CHUNK, FORMAT, Chunk, Item, Leaf, Manifest, Seal, Subtr
 from domain.tampering import Sealed
 from projections.journal import EVENTS
 from workers import tiles
-from workers.history_check import Stored
 from workers.notary import Signer
-from workers.ports import StoredRecord
+from workers.ports import Events, StoredRecord
 
 PICK = f"""
 SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
@@ -33,22 +31,13 @@ class NotInTheHistory(Exception):
     """The read model lists an event that the tree does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    position: int
-    stream: str
-    version: int
-    topic: str
-    state: bytes
-
-
 class Export:
     """One export, up to a checkpoint: the body is written first, then the header is known."""
 
     def __init__(
         self,
         connection: Connection[Any],
-        store: Stored,
+        store: Events,
         signer: Signer,
         checkpoint: Checkpoint,
         export_id: str,
@@ -194,7 +183,7 @@ class Export:
 
     def _pick(self, positions: list[int]) -> list[StoredRecord]:
         rows = self._connection.execute(PICK.encode(), (positions,))
-        return [_Record(*row) for row in rows]
+        return [StoredRecord(*row) for row in rows]
 
 
 class _Finder:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
 
 from domain import stored
 from projections.journal import EVENTS, Entry, entry
+from workers.ports import StoredRecord
 
 PAGE = 5000
 COLUMNS = "notification_id, originator_id, originator_version, topic, state"
@@ -22,25 +22,15 @@ AND split_part(originator_id, '/', 1) = ANY(%s) ORDER BY originator_id, originat
 """.encode()  # noqa: S608 - constants
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An event as it lies in the store."""
-
-    position: int
-    stream: str
-    version: int
-    topic: str
-    state: bytes
-
-    def entry(self) -> Entry:
-        """As read models meet it; raises UnknownType, or ValueError and such for a bad shape."""
-        return entry(
-            position=self.position,
-            stream=self.stream,
-            version=self.version,
-            topic=self.topic,
-            state=stored.read(self.state),
-        )
+def entry_of(record: StoredRecord) -> Entry:
+    """As read models meet it; raises UnknownType, or ValueError and such for a bad shape."""
+    return entry(
+        position=record.position,
+        stream=record.stream,
+        version=record.version,
+        topic=record.topic,
+        state=stored.read(record.state),
+    )
 
 
 def head(connection: Connection[Any]) -> int:
@@ -49,23 +39,25 @@ def head(connection: Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def by_position(connection: Connection[Any], after: int, until: int) -> Iterator[Stored]:
+def by_position(connection: Connection[Any], after: int, until: int) -> Iterator[StoredRecord]:
     """The events behind one position up to another, which is no later than the head."""
     with connection.cursor(binary=True) as cursor:
         while True:
             rows = cursor.execute(BY_POSITION, (after, until)).fetchall()
-            yield from (Stored(*row) for row in rows)
+            yield from (StoredRecord(*row) for row in rows)
             if len(rows) < PAGE:
                 return
             after = rows[-1][0]
 
 
-def by_stream(connection: Connection[Any], kinds: Sequence[str], until: int) -> Iterator[Stored]:
+def by_stream(
+    connection: Connection[Any], kinds: Sequence[str], until: int
+) -> Iterator[StoredRecord]:
     """The events of these kinds of streams up to a position, one whole stream after another."""
     with patient(connection), connection.cursor("history", binary=True) as cursor:
         cursor.itersize = PAGE
         cursor.execute(BY_STREAM, (until, list(kinds)))
-        yield from (Stored(*row) for row in cursor)
+        yield from (StoredRecord(*row) for row in cursor)
 
 
 @contextmanager

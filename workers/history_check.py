@@ -1,7 +1,7 @@
 """One pass over the stored events: are they what was hashed, and is that what was signed?"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from psycopg import Connection
 
@@ -21,7 +21,7 @@ from domain.tampering import (
 )
 from projections.journal import EVENTS
 from workers import checkpoints, tiles
-from workers.ports import StoredRecord
+from workers.ports import Events, StoredRecord
 
 STRAYS = f"""
 SELECT notification_id FROM {EVENTS}
@@ -32,19 +32,11 @@ Open = Callable[[str], str]
 """The text of a note of ours; raises BadNote."""
 
 
-class Stored(Protocol):
-    """The event store, read in the order of positions."""
-
-    def events(self, after: int, limit: int, until: int | None = None) -> Sequence[StoredRecord]:
-        """At most `limit` events behind the position `after`."""
-        ...
-
-
 class HistoryCheck:
     """Reads the whole history once; `findings` is complete when `steps` has ended."""
 
     def __init__(
-        self, connection: Connection[Any], source: Stored, open_: Open, outside: Iterable[str] = ()
+        self, connection: Connection[Any], source: Events, open_: Open, outside: Iterable[str] = ()
     ) -> None:
         """`outside` are notes that were kept apart from the database."""
         self._connection = connection

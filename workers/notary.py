@@ -15,9 +15,9 @@ from domain.notes import BadNote, Checkpoint
 from domain.tampering import ALTERED, FORGED, ROLLED_BACK, Finding
 from workers import checkpoints, tiles
 from workers.checkpoints import Witness
-from workers.history_check import HistoryCheck, Stored
+from workers.history_check import HistoryCheck
 from workers.loops import keep_going, leads
-from workers.ports import Connect, Followed, LogUnavailable, Source
+from workers.ports import Connect, Events, Followed, LogUnavailable, Source
 
 BEAT = 0.5
 PAGE = 2000
@@ -55,7 +55,7 @@ class Contradiction(Exception):
         self.finding = finding
 
 
-def hash_new(connection: Connection[Any], source: Stored) -> int:
+def hash_new(connection: Connection[Any], source: Events) -> int:
     """Hash a page of events that the tree does not have yet; answers how many."""
     with connection.transaction():
         connection.execute(LOCK)

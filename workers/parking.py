@@ -11,8 +11,9 @@ from psycopg.rows import class_row
 
 from projections.journal import EVENTS
 from projections.models import Model
-from workers.history import Stored
+from workers.history import entry_of
 from workers.judging import Parked
+from workers.ports import StoredRecord
 
 KEPT_BYTES = 65536
 PARK = """
@@ -111,7 +112,7 @@ def retry(connection: Connection[Any], model: Model, row: ParkedRow) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT FROM progress WHERE model = %s FOR UPDATE", (row.model,))
         for stored_ in cursor.execute(LATER, (row.position,)).fetchall():
-            _apply(cursor, model, Stored(*stored_))
+            _apply(cursor, model, StoredRecord(*stored_))
         cursor.execute("DELETE FROM parked WHERE id = %s", (row.id,))
 
 
@@ -120,9 +121,9 @@ def discard(connection: Connection[Any], id_: int) -> None:
     connection.execute("DELETE FROM parked WHERE id = %s", (id_,))
 
 
-def _apply(cursor: Cursor[Any], model: Model, one: Stored) -> None:
+def _apply(cursor: Cursor[Any], model: Model, one: StoredRecord) -> None:
     try:
-        model.apply(cursor, [one.entry()])
+        model.apply(cursor, [entry_of(one)])
     except OperationalError:
         raise
     except Exception as error:  # whatever an event breaks

@@ -15,27 +15,27 @@ Resume = Callable[[frozenset[int]], Mapping[int, int]]
 """Answers the next offset of each of these partitions."""
 
 
-class StoredRecord(Protocol):
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
     """An event as the store keeps it; `state` is compact JSON."""
 
-    @property
-    def position(self) -> int: ...
-    @property
-    def stream(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def state(self) -> bytes: ...
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
 
 
-class Source(Protocol):
-    """The event store, read in the order of positions by one thread."""
+class Events(Protocol):
+    """The event store, read in the order of positions."""
 
     def events(self, after: int, limit: int, until: int | None = None) -> Sequence[StoredRecord]:
-        """At most `limit` events behind the position `after`; `until` is what `head` answered."""
+        """At most `limit` events behind the position `after`; `until` is no later than a head."""
         ...
+
+
+class Source(Events, Protocol):
+    """The same, for one thread that follows what is appended."""
 
     def head(self) -> int:
         """The position up to which every event can be read."""

@@ -21,8 +21,7 @@ from projections.journal import Entry
 from projections.models import Model
 from workers import history
 from workers.comparing import Difference, Side, first_difference
-from workers.history import Stored
-from workers.ports import Connect
+from workers.ports import Connect, StoredRecord
 from workers.rebuild_marks import Cut, Live, settle_parked
 
 ROWS = 20_000
@@ -207,7 +206,7 @@ class _Build:
                     for row in found:
                         copy.write_row(row)
 
-    def _apply(self, stored: Iterable[Stored], cut: Cut | None) -> None:
+    def _apply(self, stored: Iterable[StoredRecord], cut: Cut | None) -> None:
         """Apply in batches as projectors do, and one by one where a batch fails."""
         entries = iter(self._entries(stored, cut))
         while batch := list(islice(entries, BATCH)):
@@ -226,7 +225,7 @@ class _Build:
             return error
         return None
 
-    def _entries(self, stored: Iterable[Stored], cut: Cut | None) -> Iterator[Entry]:
+    def _entries(self, stored: Iterable[StoredRecord], cut: Cut | None) -> Iterator[Entry]:
         last = self._cut.last
         for number, one in enumerate(stored, 1):
             if number % BATCH == 0:
@@ -234,7 +233,7 @@ class _Build:
             if cut is not None and not cut.holds(one.position, one.stream):
                 continue
             try:
-                entry = one.entry()
+                entry = history.entry_of(one)
             except Exception as error:  # the same: an event of another release, or a broken one
                 self._fail(one.position, error)
                 continue

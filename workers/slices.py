@@ -11,7 +11,7 @@ from domain import stored
 from domain.facts import FACTS
 from domain.refusals import Malformed
 from workers import history
-from workers.history import Stored
+from workers.ports import StoredRecord
 
 TICKETS_OF = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events
@@ -75,7 +75,7 @@ def span(connection: Connection[Any], wanted: Slice) -> Span:
 
 def read(
     connection: Connection[Any], wanted: Slice, where: Span, passed: Callable[[int], None]
-) -> Iterator[Stored]:
+) -> Iterator[StoredRecord]:
     """The events of the slice in order; `passed` is told of every thousandth position."""
     suits = _filter(connection, wanted)
     for number, one in enumerate(history.by_position(connection, where.after, where.until), 1):
@@ -86,7 +86,7 @@ def read(
     passed(where.until)
 
 
-def state_of(one: Stored) -> dict[str, Any]:
+def state_of(one: StoredRecord) -> dict[str, Any]:
     """What is stored of an event; raises Unreadable."""
     try:
         return stored.read(one.state)
@@ -94,15 +94,15 @@ def state_of(one: Stored) -> dict[str, Any]:
         raise unreadable(one) from None
 
 
-def unreadable(one: Stored) -> Unreadable:
+def unreadable(one: StoredRecord) -> Unreadable:
     """Say where it is."""
     return Unreadable(f"the event at position {one.position} cannot be read")
 
 
-def _filter(connection: Connection[Any], wanted: Slice) -> Callable[[Stored], bool]:
+def _filter(connection: Connection[Any], wanted: Slice) -> Callable[[StoredRecord], bool]:
     streams = _streams(connection, wanted.member_id) if wanted.member_id else frozenset()
 
-    def suits(one: Stored) -> bool:
+    def suits(one: StoredRecord) -> bool:
         if wanted.types and not wanted.types & {one.topic, one.topic.rpartition(".v")[0]}:
             return False
         state = state_of(one)
@@ -123,7 +123,9 @@ def _in_time(wanted: Slice, state: dict[str, Any]) -> bool:
     return since <= at <= until
 
 
-def _about(member_id: str, streams: frozenset[str], one: Stored, state: dict[str, Any]) -> bool:
+def _about(
+    member_id: str, streams: frozenset[str], one: StoredRecord, state: dict[str, Any]
+) -> bool:
     return one.stream in streams or state["data"].get("member_id") == member_id
 
 
@@ -134,6 +136,6 @@ def _within(workspace_id: str, state: dict[str, Any]) -> bool:
 
 def _streams(connection: Connection[Any], member_id: str) -> frozenset[str]:
     stream = f"member/{member_id}"
-    opened = (Stored(*row) for row in connection.execute(TICKETS_OF.encode(), (stream,)))
+    opened = (StoredRecord(*row) for row in connection.execute(TICKETS_OF.encode(), (stream,)))
     tickets = (state_of(one)["data"].get("ticket_id") for one in opened)
     return frozenset({stream, *(f"ticket/{ticket_id}" for ticket_id in tickets)})

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import IO, Any, Final
 
-from workers.history import Stored
+from workers.ports import StoredRecord
 from workers.slices import state_of, unreadable
 
 ROWS: Final = 50_000
@@ -17,7 +17,7 @@ class NotInstalled(Exception):
     """The library is an extra; the message says which."""
 
 
-def write(file: IO[bytes], events: Iterable[Stored]) -> tuple[int, int, int]:
+def write(file: IO[bytes], events: Iterable[StoredRecord]) -> tuple[int, int, int]:
     """Write all events; answers how many they are, and the first and last position (0: none).
 
     Raises NotInstalled, Unreadable or OSError.
@@ -60,7 +60,7 @@ def _schema(arrow: Any) -> Any:
     return arrow.schema([arrow.field(n, kind, nullable=n in optional) for n, kind in columns])
 
 
-def _row(one: Stored) -> dict[str, Any]:
+def _row(one: StoredRecord) -> dict[str, Any]:
     state = state_of(one)
     name, _, version = one.topic.rpartition(".v")
     if not (version.isdecimal() and len(version) < 5):

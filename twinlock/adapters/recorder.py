@@ -11,7 +11,6 @@ does not ask again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from psycopg import Connection, sql
 from commands.ports import Write
 from domain.refusals import Unavailable
 from twinlock.adapters.database import Database, Row, Statement
+from workers.ports import StoredRecord
 
 TAG: Final = 0x5457 << 48
 """High bits of the appends' advisory lock keys."""
@@ -108,17 +108,6 @@ SAME: Final = f"""
         and e.topic = mine.topic and e.state = mine.state
     order by n
 """  # noqa: S608 - the names are constants
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """An event as it lies in the store; `state` is its JSON, `position` its place in the order."""
-
-    position: int
-    stream: str
-    version: int
-    topic: str
-    state: bytes
 
 
 class Datastore(PostgresDatastore):

@@ -23,10 +23,11 @@ from domain.unbind_ticket import UnbindTicket
 from domain.workspace import Workspace
 from twinlock.adapters.database import Database, Row
 from twinlock.adapters.mapper import FactMapper, decode
-from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, StoredRecord, still
+from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, still
 from twinlock.adapters.snapshots import EVERY, Snapshots
 from twinlock.adapters.vault import ADDRESS_TAKEN
 from twinlock.adapters.wakeups import Notifier, Wakeups
+from workers.ports import StoredRecord
 
 Evolve = Callable[[Any, Event], Any]
 EVOLVES: Mapping[type[Any], Evolve] = {
