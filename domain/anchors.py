@@ -34,10 +34,6 @@ class Anchors:
         """Whether there is a checkpoint of this size."""
         return size in self._by_size
 
-    def next_after(self, size: int) -> int | None:
-        """The size of the next checkpoint behind `size`."""
-        return min((each for each in self._by_size if each > size), default=None)
-
     def reached(self, size: int, root: bytes) -> None:
         """The tree has this root at this size."""
         for anchor in self._by_size.pop(size, ()):

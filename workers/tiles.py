@@ -139,17 +139,6 @@ def number_at(connection: Connection[Any], position: int) -> int | None:
     return None if row is None or row[1] is None else row[0] * WIDTH + row[1] - 1
 
 
-def position_of(connection: Connection[Any], number: int) -> int:
-    """The position of a leaf; raises MissingNodes."""
-    row = connection.execute(
-        "SELECT positions[%s] FROM notary_tiles WHERE level = 0 AND tile = %s",
-        (number % WIDTH + 1, number // WIDTH),
-    ).fetchone()
-    if row is None or row[0] is None:
-        raise MissingNodes(f"the position of event number {number} is missing")
-    return int(row[0])
-
-
 def _place(node: Node) -> tuple[int, int, int, int]:
     """Level and number of the tile, and the span of its hashes that the node is the root of."""
     level, number = node

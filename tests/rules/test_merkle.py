@@ -16,9 +16,8 @@ from domain.merkle import (
     hashes_of,
     inclusion,
     leaf,
-    proves_consistency,
-    proves_inclusion,
 )
+from tests.support.holding import proves_consistency, proves_inclusion
 from tests.support.rfc9162 import mth, path, proof, root_from_path, roots_from_proof
 
 INPUTS = [

@@ -151,11 +151,6 @@ class EventStore:
         """Where the store is."""
         return self._database.uri
 
-    def replay(self, kind: type[A], stream_id: str, /) -> A:
-        """Fold the whole stream, without a snapshot."""
-        rows = self._recorder.select_stream(_stream(kind, stream_id), "")
-        return self.fold(kind, stream_id, rows)
-
     def close(self) -> None:
         """Stop the threads, snapshots under way included."""
         self._notifier.close()
