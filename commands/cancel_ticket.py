@@ -6,7 +6,6 @@ from commands.grants import Done
 from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from domain import unbind_ticket
-from domain.enrolment import close_ticket
 from domain.member_mfa import MemberMFA
 from domain.onetime import cancel_token, same
 from domain.refusals import Unauthenticated
@@ -27,7 +26,7 @@ def handle(command: CancelTicket, context: Context, desk: Desk) -> Done:
     ticket = ticket_at_hand(desk, command.ticket_id)
     facts = unbind_ticket.cancel(ticket)
     member = desk.store.load(MemberMFA, ticket.member_id)
-    closed = close_ticket(member, unbind_ticket.CANCELLED)
+    closed = unbind_ticket.close_ticket(member, unbind_ticket.CANCELLED)
     return Done(position=desk.store.append(context, (ticket, facts), (member, closed)))
 
 

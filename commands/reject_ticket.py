@@ -7,7 +7,6 @@ from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from commands.ticket_text import seal_reason
 from domain import unbind_ticket
-from domain.enrolment import close_ticket
 from domain.member_mfa import MemberMFA
 
 
@@ -25,6 +24,6 @@ def handle(command: RejectTicket, context: Context, desk: Desk) -> Done:
     ticket = ticket_at_hand(desk, command.ticket_id)
     facts = unbind_ticket.reject(ticket, command.agent_id)
     member = desk.store.load(MemberMFA, ticket.member_id)
-    closed = close_ticket(member, unbind_ticket.REJECTED)
+    closed = unbind_ticket.close_ticket(member, unbind_ticket.REJECTED)
     also = (seal_reason(desk.vault, member.id, ticket.id, command.reason),)
     return Done(position=desk.store.append(context, (ticket, facts), (member, closed), also=also))

@@ -9,10 +9,10 @@ from commands.open_tickets import settled
 from commands.ports import Context, Desk
 from commands.secrets import Proof, forget, spend
 from domain import second_factor
-from domain.enrolment import close_ticket
 from domain.entry import PASSWORD
 from domain.member_facts import MFAUnbound
 from domain.member_mfa import MemberMFA
+from domain.unbind_ticket import CANCELLED, close_ticket
 from domain.workspace import Workspace
 
 
@@ -34,7 +34,7 @@ def handle(command: UnbindMFA, context: Context, desk: Desk) -> Granted:
     method = "self" if command.proof.recovery_code is None else "recovery_code"
     decision = spend(desk, context, member, command.proof, second_factor.UNBIND).then(
         MFAUnbound(binding_id=binding_id, method=method, ticket_id=None),
-        *close_ticket(member, "cancelled"),
+        *close_ticket(member, CANCELLED),
     )
     tickets = settled(desk.store, member, "unbound") if decision.granted else ()
     position = record(

@@ -12,13 +12,13 @@ from domain.member_facts import (
     EnrolmentStarted,
     MFABound,
     RecoveryCodesIssued,
-    TicketClosed,
 )
 from domain.member_mfa import DAY, EPOCH, PENDING, MemberMFA
 from domain.onetime import ANONYMOUS, BIND, email_code, same
 from domain.refusals import AlreadyBound, CodeRejected, IllegalTransition, TooMany
 from domain.second_factor import BIND as SPENT_ON_BIND
 from domain.second_factor import refuse_locked, rejected
+from domain.unbind_ticket import CANCELLED, close_ticket
 
 EMAIL_TRIES = 5
 BUDGET = ((timedelta(minutes=1), 1), (timedelta(hours=1), 5), (DAY, 10))
@@ -112,14 +112,7 @@ def bind(
         return rejected(member, purpose=SPENT_ON_BIND, reason=verdict, at=at, login_id=login_id)
     bound = MFABound(binding_id=binding_id, step=step, workspace_id=workspace_id, login_id=login_id)
     issued = RecoveryCodesIssued(set_id=recovery_set, count=RECOVERY_CODES)
-    return Decision((bound, issued, *close_ticket(member, "cancelled")))
-
-
-def close_ticket(member: MemberMFA, status: str) -> tuple[TicketClosed, ...]:
-    """The fact that the member's open ticket, where there is one, is over."""
-    if member.open_ticket is None:
-        return ()
-    return (TicketClosed(ticket_id=member.open_ticket, status=status),)
+    return Decision((bound, issued, *close_ticket(member, CANCELLED)))
 
 
 def resend_at(member: MemberMFA, purpose: str, at: datetime) -> datetime:

@@ -1,6 +1,5 @@
 """Joining, changing and leaving workspaces, and the end of an account."""
 
-from domain.enrolment import close_ticket
 from domain.facts import Fact
 from domain.member_facts import (
     ContactChanged,
@@ -14,6 +13,7 @@ from domain.member_facts import (
 from domain.member_mfa import MemberMFA
 from domain.refusals import Erased as IsErased
 from domain.refusals import NotFound
+from domain.unbind_ticket import CANCELLED, close_ticket
 
 
 def put(
@@ -40,7 +40,7 @@ def remove(member: MemberMFA, workspace_id: str) -> tuple[Fact, ...]:
     if workspace_id not in member.roles:
         raise NotFound("No such member.")
     removed = MemberRemoved(workspace_id=workspace_id, member_id=member.id)
-    return (removed, *close_ticket(member, "cancelled"))
+    return (removed, *close_ticket(member, CANCELLED))
 
 
 def revoke_sessions(member: MemberMFA) -> tuple[Fact, ...]:
@@ -53,7 +53,7 @@ def erase(member: MemberMFA) -> tuple[Fact, ...]:
     """End the account: leave every workspace, cancel an open ticket, never return."""
     _refuse_stranger(member)
     left = tuple(MemberRemoved(workspace_id=w, member_id=member.id) for w in member.roles)
-    return (*left, *close_ticket(member, "cancelled"), Erased())
+    return (*left, *close_ticket(member, CANCELLED), Erased())
 
 
 def _refuse_stranger(member: MemberMFA) -> None:

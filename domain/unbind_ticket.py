@@ -176,6 +176,13 @@ def cancel(ticket: UnbindTicket, cause: str = "requester") -> tuple[Fact, ...]:
     return (TicketCancelled(cause=cause),)
 
 
+def close_ticket(member: MemberMFA, status: str) -> tuple[TicketClosed, ...]:
+    """The fact that the member's open ticket, where there is one, is over."""
+    if member.open_ticket is None:
+        return ()
+    return (TicketClosed(ticket_id=member.open_ticket, status=status),)
+
+
 def evolve(ticket: UnbindTicket, event: Event) -> UnbindTicket:
     """The ticket after `event`."""
     after = replace(ticket, version=event.version, updated_at=event.at)

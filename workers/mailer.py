@@ -20,6 +20,7 @@ from commands.contact import Contact, contact_of, previous
 from commands.ports import Keys, Vault, Write
 from commands.ticket_text import reason_of
 from domain.onetime import BIND, cancel_token, email_code
+from domain.unbind_ticket import CANCELLED
 from projections import progress, standing
 from workers import mail_queue
 from workers.letters import GRACE, METHODS, Letter, written
@@ -184,7 +185,7 @@ def _submitted(scribe: Scribe, due: Due, contact: Contact) -> Written:
 
 def _closed(scribe: Scribe, due: Due, contact: Contact) -> Written:
     status, _, ticket_id = due.detail.partition(":")
-    reason = reason_of(scribe.vault, due.subject_id, ticket_id) if status != "cancelled" else None
+    reason = reason_of(scribe.vault, due.subject_id, ticket_id) if status != CANCELLED else None
     return f"ticket.{status}", {"reason": reason or ""}
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 import pytest
 
 from domain import membership
-from domain.enrolment import close_ticket
 from domain.facts import Fact
 from domain.member_facts import (
     CodeAccepted,
@@ -29,6 +28,7 @@ from domain.member_facts import (
 from domain.member_mfa import MemberMFA
 from domain.refusals import Erased as IsErased
 from domain.refusals import NotFound
+from domain.unbind_ticket import CANCELLED, close_ticket
 from tests.rules.scenario import (
     BOUND,
     FAILED,
@@ -173,4 +173,4 @@ def test_what_raises_the_epoch(fact: Fact, raises: bool) -> None:
 
 
 def test_without_a_ticket_there_is_none_to_close() -> None:
-    assert close_ticket(a_bound_member().state, "cancelled") == ()
+    assert close_ticket(a_bound_member().state, CANCELLED) == ()

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain import membership, totp, unbind_ticket, workspace
-from domain.enrolment import close_ticket
 from domain.entry import due
 from domain.facts import Fact
 from domain.member_facts import (
@@ -172,7 +171,7 @@ class Twins(RuleBasedStateMachine):
             )
         self.member.given(
             MFAUnbound(binding_id=binding, method=method, ticket_id=None),
-            *close_ticket(self.member.state, "cancelled"),
+            *unbind_ticket.close_ticket(self.member.state, unbind_ticket.CANCELLED),
         )
         self.model.unbind(by_ticket=False)
 
@@ -237,7 +236,8 @@ class Twins(RuleBasedStateMachine):
                 unbind_ticket.TicketCancelled(cause="requester")
             )
         if self.ticket.refusal is None:
-            self.member.given(*close_ticket(self.member.state, self.ticket.state.status))
+            status = self.ticket.state.status
+            self.member.given(*unbind_ticket.close_ticket(self.member.state, status))
             self.said()
             self.model.ticket = None
 
