@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from commands.grants import Done
+from commands.mailed import link_token
 from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.onetime import cancel_token, same
+from domain.onetime import same
 from domain.refusals import Unauthenticated
 
 
@@ -32,10 +33,5 @@ def handle(command: CancelTicket, context: Context, desk: Desk) -> Done:
 
 def require_link(desk: Desk, ticket_id: str, token: str) -> None:
     """Raises Unauthenticated unless `token` is that of the ticket's mailed link."""
-    if not same(link_token(desk, ticket_id), token):
+    if not same(link_token(desk.keys, ticket_id), token):
         raise Unauthenticated("The link does not hold.")
-
-
-def link_token(desk: Desk, ticket_id: str) -> str:
-    """The token of the ticket's mailed link, which the mailer derives too."""
-    return cancel_token(desk.keys.derived("cancel-tokens"), ticket_id=ticket_id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from commands.contact import contact_of
 from commands.dispatch import record
 from commands.live_login import require_session
+from commands.mailed import code_key
 from commands.ports import Context, Desk
 from commands.secrets import owner
 from domain import enrolment, totp
@@ -40,7 +41,7 @@ def handle(command: StartEnrolment, context: Context, desk: Desk) -> EnrolmentOp
     decision = enrolment.start(
         member,
         command.email_code,
-        key=desk.keys.derived("email-codes"),
+        key=code_key(desk.keys),
         enrolment_id=enrolment_id,
         at=context.at,
     )

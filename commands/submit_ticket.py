@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from commands.agents import is_agent
-from commands.cancel_ticket import link_token
 from commands.contact import contact_of, same_address
 from commands.dispatch import record
 from commands.grants import Done
 from commands.live_login import LiveLogin, require_session
+from commands.mailed import code_key, link_token
 from commands.ports import Change, Context, Credential, Desk, Write
 from commands.ticket_text import TicketText, seal_text
 from domain import unbind_ticket
@@ -58,7 +58,7 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
     decision = check_email_code(
         member,
         command.email_code,
-        key=desk.keys.derived("email-codes"),
+        key=code_key(desk.keys),
         purpose=purpose,
         at=context.at,
         challenge_id=command.challenge_id,
@@ -75,7 +75,7 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
             seal_text(desk.vault, member.id, ticket_id, command.text),
             desk.credentials.issue(_follower("ticket", ticket_id, member.id), token),
             desk.credentials.issue(
-                _follower("cancel", ticket_id, member.id), link_token(desk, ticket_id)
+                _follower("cancel", ticket_id, member.id), link_token(desk.keys, ticket_id)
             ),
         )
     at_work = replace(context, workspace_id=command.login.workspace.id if command.login else None)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from commands.bind_mfa import BindMFA
 from commands.create_token import CreateToken
 from commands.dispatch import run
+from commands.mailed import code_key
 from commands.put_member import PutMember
 from commands.put_workspace import PutWorkspace
 from commands.revoke_token import RevokeToken
@@ -120,7 +121,7 @@ def _bind(twinlock: Twinlock, person: Person, workspace_id: str) -> None:
     challenge = twinlock.store.load(MemberMFA, person.id).challenge(BIND)
     assert challenge is not None
     mailed = email_code(
-        twinlock.keys.derived("email-codes"),
+        code_key(twinlock.keys),
         purpose=BIND,
         member_id=person.id,
         challenge_id=challenge.id,

@@ -17,9 +17,10 @@ import structlog
 from psycopg import Connection
 
 from commands.contact import Contact, contact_of, previous
+from commands.mailed import code_key, link_token
 from commands.ports import Keys, Vault, Write
 from commands.ticket_text import reason_of
-from domain.onetime import BIND, cancel_token, email_code
+from domain.onetime import BIND, email_code
 from domain.unbind_ticket import CANCELLED
 from projections import progress, standing
 from workers import mail_queue
@@ -157,7 +158,7 @@ Written = tuple[str, dict[str, str]]
 def _code(scribe: Scribe, due: Due, contact: Contact) -> Written:
     purpose, _, challenge_id = due.detail.partition(":")
     code = email_code(
-        scribe.keys.derived("email-codes"),
+        code_key(scribe.keys),
         purpose=purpose,
         member_id=due.subject_id,
         challenge_id=challenge_id,
@@ -178,7 +179,7 @@ def _locked(scribe: Scribe, due: Due, contact: Contact) -> Written:
 
 
 def _submitted(scribe: Scribe, due: Due, contact: Contact) -> Written:
-    token = cancel_token(scribe.keys.derived("cancel-tokens"), ticket_id=due.detail)
+    token = link_token(scribe.keys, due.detail)
     path = f"/tickets/{quote(due.detail, safe='')}/cancel?token={token}"
     return due.kind, {"link": scribe.public_url + path}
 

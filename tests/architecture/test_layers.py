@@ -22,6 +22,7 @@ SHARED = {
     "dispatch",
     "grants",
     "live_login",
+    "mailed",
     "open_tickets",
     "ports",
     "secrets",
