@@ -21,6 +21,7 @@ from projections.journal import Entry
 from projections.models import Model
 from workers import history
 from workers.comparing import Difference, Side, first_difference
+from workers.loops import leads
 from workers.ports import Connect, StoredRecord
 from workers.rebuild_marks import Cut, Live, settle_parked
 
@@ -84,7 +85,8 @@ def _building(model: Model, connect: Connect, marks: Live, tell: Told) -> Iterat
     schema = f"rebuild_{model.key.replace('-', '_')}"
     with ExitStack() as stack:
         fresh, reader, live = (stack.enter_context(connect()) for _ in range(3))
-        _claim(fresh, schema)
+        if not leads(fresh, schema):
+            raise Busy("another rebuild or check of this model is under way")
         stack.callback(_drop, fresh, schema)
         _drop(fresh, schema)
         home = _one(fresh, "SELECT current_schema()")
@@ -242,13 +244,6 @@ class _Build:
 
     def _fail(self, position: int, error: Exception) -> None:
         self.outcome.failed[position] = type(error).__name__
-
-
-def _claim(connection: Connection[Any], schema: str) -> None:
-    lock = "SELECT pg_try_advisory_lock(hashtextextended('twinlock ' || %s, 0))"
-    row = connection.execute(lock, (schema,)).fetchone()
-    if not row or not row[0]:
-        raise Busy("another rebuild or check of this model is under way")
 
 
 def _drop(connection: Connection[Any], schema: str) -> None:
