@@ -15,7 +15,7 @@ from domain.workspace import PolicyEnforced, PolicyLifted, Workspace
 from projections.audit_trail import TABLES
 from projections.coverage import Counts, Item
 from projections.folding import Aggregate
-from projections.journal import EVENTS, Entry, UnknownType, entry
+from projections.journal import COLUMNS, EVENTS, Entry, UnknownType, entry
 
 CHUNK = 500
 """So many members are replayed at a time, whatever the size of the workspace."""
@@ -30,9 +30,9 @@ SELECT notification_id, state FROM {EVENTS} WHERE notification_id > %s
 ORDER BY notification_id LIMIT {AHEAD}
 """  # noqa: S608 - constants
 STREAMS = f"""
-SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
+SELECT {COLUMNS} FROM {EVENTS}
 WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version
-"""  # noqa: S608 - a constant
+"""  # noqa: S608 - constants
 EVER_MEMBERS = f"""
 SELECT DISTINCT member_id FROM {TABLES[0]}
 WHERE workspace_id = %s AND type = 'workspace.member_added' AND member_id IS NOT NULL

@@ -25,6 +25,8 @@ KINDS = {
 
 EVENTS = "stored_events"
 """The table of the event store."""
+COLUMNS = "notification_id, originator_id, originator_version, topic, state"
+"""Position, stream, version, topic and state, in that table."""
 
 
 class UnknownType(Exception):

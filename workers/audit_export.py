@@ -14,15 +14,15 @@ from domain.merkle import Node, blocks
 from domain.notes import Checkpoint, Key
 from domain.seals import CHUNK, FORMAT, Chunk, Item, Leaf, Manifest, Seal, Subtree, kept_as
 from domain.tampering import Sealed
-from projections.journal import EVENTS
+from projections.journal import COLUMNS, EVENTS
 from workers import tiles
 from workers.notary import Signer
 from workers.ports import Events, StoredRecord
 
 PICK = f"""
-SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
+SELECT {COLUMNS} FROM {EVENTS}
 WHERE notification_id = ANY(%s) ORDER BY notification_id
-"""  # noqa: S608 - a constant
+"""  # noqa: S608 - constants
 Tell = Callable[[int], object]
 """Is told how many events have been written."""
 

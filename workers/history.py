@@ -7,11 +7,10 @@ from typing import Any
 from psycopg import Connection
 
 from domain import stored
-from projections.journal import EVENTS, Entry, entry
+from projections.journal import COLUMNS, EVENTS, Entry, entry
 from workers.ports import StoredRecord
 
 PAGE = 5000
-COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 BY_POSITION = f"""
 SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s
 ORDER BY notification_id LIMIT {PAGE}

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from projections import progress
+from projections.journal import EVENTS
 from projections.progress import EMBEDDED
 
 Partition = Callable[[str, int], int]
@@ -32,6 +33,11 @@ WHERE model = %(model)s AND log = %(log)s
     AND generation = coalesce((SELECT generation FROM log_head), 0)
 """
 """Beyond Kafka's offsets nothing is skipped: records that the tables have are read and dropped."""
+PARK = f"""
+INSERT INTO parked (model, partition, record_offset, position, reason, record)
+SELECT %s, 0, 0, %s, %s, state FROM {EVENTS} WHERE notification_id = %s
+AND NOT EXISTS (SELECT FROM parked WHERE model = %s AND position = %s) ON CONFLICT DO NOTHING
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,5 @@ def settle_parked(
         "DELETE FROM parked WHERE model = %s AND position <= %s AND NOT position = ANY(%s)",
         (model, head, list(failed)),
     )
-    connection.cursor().executemany(
-        "INSERT INTO parked (model, partition, record_offset, position, reason, record)"
-        " SELECT %s, 0, 0, %s, %s, state FROM stored_events WHERE notification_id = %s"
-        " AND NOT EXISTS (SELECT FROM parked WHERE model = %s AND position = %s)"
-        " ON CONFLICT DO NOTHING",
-        [(model, p, reason, p, model, p) for p, reason in failed.items()],
-    )
+    values = [(model, p, reason, p, model, p) for p, reason in failed.items()]
+    connection.cursor().executemany(PARK, values)

@@ -10,13 +10,14 @@ from psycopg import Connection
 from domain import stored
 from domain.facts import FACTS
 from domain.refusals import Malformed
+from projections.journal import COLUMNS, EVENTS
 from workers import history
 from workers.ports import StoredRecord
 
-TICKETS_OF = """
-SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events
+TICKETS_OF = f"""
+SELECT {COLUMNS} FROM {EVENTS}
 WHERE originator_id = %s AND topic LIKE 'mfa.ticket_opened.v%%'
-"""
+"""  # noqa: S608 - constants
 STEP = 1000
 
 

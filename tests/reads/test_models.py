@@ -27,12 +27,11 @@ from domain.unbind_ticket import (
 )
 from domain.workspace import PolicyEnforced, Workspace, WorkspaceCreated
 from projections import audit_trail, coverage, standing, tickets
-from projections.journal import EVENTS, Entry
+from projections.journal import Entry
 from projections.models import MODELS
 from tests.flow.histories import NOW, accepted, append, bound, joined
 from tests.support.built import twinlock
 from tests.support.entries import entries_of
-from twinlock.adapters import recorder
 from twinlock.composition import Twinlock
 
 pytestmark = pytest.mark.live
@@ -245,7 +244,3 @@ def test_the_audit_trail_finds_what_it_is_asked_for(
     assert found(until=NOW, workspace_id="w")[-1].type == "workspace.policy_enforced"
     connection.execute("UPDATE progress SET position = 3")
     assert [row.position for row in found()] == [1, 2, 3]
-
-
-def test_the_store_and_the_read_models_speak_of_one_table() -> None:
-    assert EVENTS == recorder.EVENTS

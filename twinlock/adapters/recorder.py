@@ -24,12 +24,12 @@ from psycopg import Connection, sql
 
 from commands.ports import Write
 from domain.refusals import Unavailable
+from projections.journal import COLUMNS, EVENTS
 from twinlock.adapters.database import Database, Row, Statement
 from workers.ports import StoredRecord
 
 TAG: Final = 0x5457 << 48
 """High bits of the appends' advisory lock keys."""
-EVENTS: Final = "stored_events"
 SNAPSHOTS: Final = "stored_snapshots"
 CHANNEL: Final = "twinlock_events"
 
@@ -81,10 +81,7 @@ APPEND: Final = f"""
 # The lock is held before the first row comes out of the join, and each row draws its id after that.
 ROW: Final = "(%s::text, %s::bigint, %s::text, %s::bytea)"
 HEAD: Final = b"select twinlock_head()"
-PAGE: Final = b"""
-    select notification_id, originator_id, originator_version, topic, state
-    from twinlock_page(%s, %s, %s)
-"""
+PAGE: Final = f"select {COLUMNS} from twinlock_page(%s, %s, %s)".encode()  # noqa: S608 - constant
 STREAM: Final = f"""
     with snapshot as (
         select originator_version, topic, state from {SNAPSHOTS}

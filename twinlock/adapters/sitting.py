@@ -14,9 +14,10 @@ from commands.ports import A, B, Change, Context, Credential, Desk, Write
 from domain.member_mfa import MemberMFA
 from domain.refusals import Unavailable
 from domain.workspace import Workspace
+from projections.journal import EVENTS
 from twinlock.adapters.credentials import HashedCredentials, hashed
 from twinlock.adapters.database import Database, Row
-from twinlock.adapters.recorder import EVENTS, SNAPSHOTS
+from twinlock.adapters.recorder import SNAPSHOTS
 from twinlock.adapters.snapshots import Snapshots
 from twinlock.adapters.store import EventStore
 from twinlock.adapters.vault import SealedVault

@@ -21,9 +21,10 @@ from domain.member_mfa import MemberMFA
 from domain.refusals import EmailTaken, Unavailable, Unreadable
 from domain.unbind_ticket import UnbindTicket
 from domain.workspace import Workspace
+from projections.journal import EVENTS
 from twinlock.adapters.database import Database, Row
 from twinlock.adapters.mapper import FactMapper, decode
-from twinlock.adapters.recorder import EVENTS, Datastore, Recorder, still
+from twinlock.adapters.recorder import Datastore, Recorder, still
 from twinlock.adapters.snapshots import EVERY, Snapshots
 from twinlock.adapters.vault import ADDRESS_TAKEN
 from twinlock.adapters.wakeups import Notifier, Wakeups
