@@ -9,7 +9,6 @@ from typing import IO, Any
 
 from psycopg import Connection
 
-from domain.leaves import Content
 from domain.merkle import Node, blocks
 from domain.notes import Checkpoint, Key
 from domain.seals import CHUNK, FORMAT, Chunk, Item, Leaf, Manifest, Seal, Subtree, kept_as
@@ -146,13 +145,8 @@ class Export:
                 Leaf(number + at, each.position, each.leaf) for at, each in enumerate(sealed)
             ]
             until = sealed[-1].position
-            yield items, list(self._between(before, until))
+            yield items, list(tiles.records(self._store, before, until))
             before = until
-
-    def _between(self, after: int, until: int) -> Iterator[StoredRecord]:
-        while records := self._store.events(after, 2 * CHUNK, until):
-            yield from records
-            after = records[-1].position
 
     def _picked(self, positions: Iterable[int]) -> Iterator[tuple[list[Item], list[StoredRecord]]]:
         place, remaining = 0, iter(positions)
@@ -216,17 +210,16 @@ def _gaps(begin: int, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def event_line(record: StoredRecord) -> bytes:
     """An event as exports hold it; `state` is its JSON as stored, as text."""
-    content = Content(record.stream, record.version, record.topic, record.state)
     said: dict[str, Any] = {
         "position": record.position,
-        "stream": content.stream,
-        "version": content.version,
-        "topic": content.topic,
+        "stream": record.stream,
+        "version": record.version,
+        "topic": record.topic,
     }
     try:
-        return line({**said, "state": content.state.decode()})
+        return line({**said, "state": record.state.decode()})
     except UnicodeDecodeError:
-        return line({**said, "state_base64": base64.b64encode(content.state).decode()})
+        return line({**said, "state_base64": base64.b64encode(record.state).decode()})
 
 
 def line(said: Mapping[str, Any]) -> bytes:

@@ -60,12 +60,12 @@ def newest(connection: Connection[Any]) -> str | None:
     return row[0] if row else None
 
 
-def behind(connection: Connection[Any], size: int, limit: int = 1000) -> list[str]:
-    """The notes of the next checkpoints that are larger than `size`, in order."""
+def behind(connection: Connection[Any], size: int, limit: int = 1000) -> list[tuple[int, str]]:
+    """Size and note of the next checkpoints that are larger than `size`, in order."""
     rows = connection.execute(
-        "SELECT note FROM checkpoints WHERE size > %s ORDER BY size LIMIT %s", (size, limit)
+        "SELECT size, note FROM checkpoints WHERE size > %s ORDER BY size LIMIT %s", (size, limit)
     )
-    return [note for (note,) in rows]
+    return rows.fetchall()
 
 
 def spread(connection: Connection[Any], size: int, most: int) -> list[str]:

@@ -73,7 +73,8 @@ class HistoryCheck:
         self.exact = not self.findings
 
     def _step(self, sealed: list[Sealed], before: int, anchors: Anchors) -> None:
-        found = [_found(each) for each in self._records(before, sealed[-1].position)]
+        records = tiles.records(self._source, before, sealed[-1].position)
+        found = [_found(record) for record in records]
         self.exact &= self._comparison.chunk(sealed, found)
         for each in sealed:
             self._tree.append(each.leaf)
@@ -92,17 +93,12 @@ class HistoryCheck:
             detail = "the hashes of these events were altered"
             self._note(Finding(sealed[0].position, sealed[-1].position, ALTERED, detail))
 
-    def _records(self, after: int, until: int) -> Iterator[StoredRecord]:
-        while records := self._source.events(after, 2 * tiles.WIDTH, until):
-            yield from records
-            after = records[-1].position
-
     def _anchors(self) -> Iterator[Anchor]:
         size = 0
-        while notes := checkpoints.behind(self._connection, size):
-            for note in notes:
+        while several := checkpoints.behind(self._connection, size):
+            for _, note in several:
                 yield from self._anchor(note, outside=False)
-            size = self._size_of(notes[-1], size)
+            size, _ = several[-1]
         for note in self._outside:
             yield from self._anchor(note, outside=True)
 
@@ -112,12 +108,6 @@ class HistoryCheck:
         except BadNote as bad:
             kind = ROLLED_BACK if outside else FORGED
             self._note(Finding(0, 0, kind, f"a checkpoint: {bad}"))
-
-    def _size_of(self, note: str, size: int) -> int:
-        row = self._connection.execute(
-            "SELECT size FROM checkpoints WHERE note = %s AND size > %s", (note, size)
-        ).fetchone()
-        return int(row[0]) if row else 1 << 62
 
     def _note(self, finding: Finding) -> None:
         self.exact = False

@@ -259,7 +259,7 @@ class _Watch:
         """Hand every witness what it does not have yet, out of the database, if it is genuine."""
         self._ask_witnesses()
         for name, size in list(self._told.items()):
-            notes = checkpoints.behind(self._connection, size)
+            notes = [note for _, note in checkpoints.behind(self._connection, size)]
             try:
                 sizes = [size, *(Checkpoint.parse(self._signer.open(note)).size for note in notes)]
             except BadNote as bad:

@@ -14,7 +14,7 @@ from psycopg import Connection
 from domain.leaves import Content, leaf_hash
 from domain.merkle import Frontier, Node, blocks, fold, join
 from domain.tampering import Sealed
-from workers.ports import StoredRecord
+from workers.ports import Events, StoredRecord
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
@@ -131,6 +131,13 @@ def leaves(
             raise MissingNodes(f"the tile of the events from number {tile * WIDTH} on is short")
         pairs = zip(positions[:wanted], hashes[:wanted], strict=True)
         yield tile * WIDTH, [Sealed(position, leaf) for position, leaf in pairs]
+
+
+def records(source: Events, after: int, until: int) -> Iterator[StoredRecord]:
+    """The events that the store has behind one position up to another."""
+    while found := source.events(after, 2 * WIDTH, until):
+        yield from found
+        after = found[-1].position
 
 
 def number_at(connection: Connection[Any], position: int) -> int | None:
