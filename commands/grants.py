@@ -1,4 +1,4 @@
-"""What a granted request answers with: a pass for the member's new epoch."""
+"""What commands answer with: the position they took effect at, and a pass where one is due."""
 
 from dataclasses import dataclass
 from datetime import datetime

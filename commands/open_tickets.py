@@ -8,7 +8,7 @@ from domain.unbind_ticket import UnbindTicket
 
 
 def ticket_at_hand(desk: Desk, ticket_id: str) -> UnbindTicket:
-    """The ticket that an agent works on; raises NotFound where there is none."""
+    """An existing ticket; raises NotFound where there is none."""
     ticket = desk.store.load(UnbindTicket, ticket_id)
     if not ticket.status:
         raise NotFound("No such ticket.")

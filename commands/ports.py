@@ -111,7 +111,7 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A bearer token's meaning; kind: api, login, ticket, cancel, handover, exchange, session."""
+    """A bearer token's meaning; kind: api, login, ticket, cancel, handover, exchange."""
 
     kind: str
     subject: str

@@ -60,7 +60,7 @@ class Challenge:
 
 @dataclass(frozen=True)
 class MemberMFA:
-    """What the member's stream says; ids of memberships are workspaces, and roles their values."""
+    """What the member's stream says; `roles` are by workspace id."""
 
     kind: ClassVar[str] = "member"
     snapshot_version: ClassVar[int] = 1
@@ -129,7 +129,7 @@ class MemberMFA:
         return next((at for id_, at in reversed(self.granted) if id_ == login_id), None)
 
     def was_granted(self, login_id: str) -> bool:
-        """Whether it was."""
+        """Whether that login was granted, within the same bounds."""
         return self.granted_at(login_id) is not None
 
 

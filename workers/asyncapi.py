@@ -21,7 +21,10 @@ DESCRIPTION = (
     "stream have one key and keep their order; a repeated record has the same id; the id is the "
     "position in the total order. The same events are read over HTTP at /v1/events."
 )
-STREAM_KEY = {"type": "string", "description": "The stream: member/M, workspace/W or ticket/T."}
+STREAM_KEY = {
+    "type": "string",
+    "description": "The stream: member/M, workspace/W, ticket/T, token/T or audit/A.",
+}
 MEMBER_KEY = {"type": "string", "description": "member/M"}
 
 

@@ -113,7 +113,7 @@ class Datastore(PostgresDatastore):
     database: Database
 
     def register_type_adapters(self) -> None:
-        """Nothing: events travel as arrays, so no composite type is needed."""
+        """Nothing: events travel as plain values, so no composite type is needed."""
 
     def close(self) -> None:
         """Nothing: whoever made the pool closes it."""
