@@ -42,13 +42,11 @@ def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
         raise IllegalTransition("The login is not granted, or more is due by now.")
     return_url = command.login.claims["return_url"]
     if return_url is None:
-        granted_at = login.member.granted_at(login.id)
-        token, _ = sign_pass(
-            desk, context, login.member, login.workspace.id, command.amr, granted_at
-        )
+        granted_at = member.granted_at(login.id)
+        token, _ = sign_pass(desk, context, member, login.workspace.id, amr, granted_at)
         return LoginFinished(position=desk.store.head(), address=None, token=token)
     code = desk.chance.token()
-    write = desk.credentials.issue(_exchange(login, command.amr, context), code)
+    write = desk.credentials.issue(_exchange(login, amr, context), code)
     position = desk.store.append(context, also=(write,))
     address = _with(return_url, code, command.login.claims["state"])
     return LoginFinished(position=position, address=address, token=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from commands.check_login import insiders
-from commands.grants import sign_pass
+from commands.grants import Done, sign_pass
 from commands.ports import Context, Credential, Desk
 from domain.entry import PASSWORD, Due, due
 from domain.member_facts import LoginGranted
@@ -28,10 +28,9 @@ class OpenLogin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class LoginOpened:
+class LoginOpened(Done):
     """A pending login with its token, or a granted one with a pass."""
 
-    position: int
     login_id: str
     due: Due
     expires_at: datetime

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from commands.contact import CONTACT, Contact, contact_of, previous, same_address
+from commands.grants import Done
 from commands.ports import Context, Desk, Write
 from domain import membership
 from domain.member_facts import ContactChanged
@@ -28,10 +29,9 @@ class PutMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemberPut:
+class MemberPut(Done):
     """Whether the member is new in this workspace."""
 
-    position: int
     created: bool
     locale: str
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from commands.grants import Done
 from commands.ports import Context, Desk
 from domain.facts import Fact
 from domain.workspace import Workspace, WorkspaceCreated, WorkspaceRenamed
@@ -18,10 +19,9 @@ class PutWorkspace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WorkspacePut:
+class WorkspacePut(Done):
     """Whether the workspace is new, and its profile now."""
 
-    position: int
     created: bool
     name: str
     return_urls: tuple[str, ...]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from commands.contact import contact_of
+from commands.grants import Done
 from commands.live_login import require_session
 from commands.ports import Context, Desk
 from domain.enrolment import resend_at, send_email_code
@@ -20,10 +21,9 @@ class SendBindCode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BindCodeSent:
+class BindCodeSent(Done):
     """Where it goes (masked), until when it holds, and when another may be asked for."""
 
-    position: int
     sent_to: str
     expires_at: datetime
     resend_at: datetime

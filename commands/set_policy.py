@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from commands.dispatch import record
+from commands.grants import Done
 from commands.ports import Change, Context, Desk
 from commands.secrets import Proof, spend
 from domain import second_factor
@@ -26,10 +27,9 @@ class SetPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySet:
+class PolicySet(Done):
     """The policy now."""
 
-    position: int
     mode: str
     grace_until: datetime | None
     changed_at: datetime | None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from commands.contact import contact_of
 from commands.dispatch import record
+from commands.grants import Done
 from commands.live_login import require_session
 from commands.mailed import code_key
 from commands.ports import Context, Desk
@@ -23,10 +24,9 @@ class StartEnrolment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class EnrolmentOpened:
+class EnrolmentOpened(Done):
     """The secret in base32 and as an `otpauth://` address; never returned again."""
 
-    position: int
     enrolment_id: str
     secret: str
     otpauth_uri: str
