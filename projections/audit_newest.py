@@ -6,7 +6,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable
 
-from projections.audit_trail import COLUMNS, FILTERS, KEY, Filter, Row
+from projections.audit_trail import COLUMNS, KEY, Filter, Row, matching
 from projections.progress import complete_up_to
 
 
@@ -39,10 +39,9 @@ def event(connection: Connection[Any], position: int, wanted: Filter) -> Row | N
 def _rows(
     connection: Connection[Any], wanted: Filter, where: Composable, order: str, **values: int
 ) -> list[Row]:
-    asked = {name: getattr(wanted, name) for name in FILTERS}
-    filters = [SQL(" AND ") + FILTERS[name] for name, value in asked.items() if value is not None]
-    query = COLUMNS + SQL(" WHERE {} {} ORDER BY position {} LIMIT %(limit)s").format(
-        where, SQL("").join(filters), SQL("DESC" if order == "DESC" else "ASC")
+    asked, sought = matching(wanted)
+    query = COLUMNS + SQL(" WHERE {}{} ORDER BY position {} LIMIT %(limit)s").format(
+        where, asked, SQL("DESC" if order == "DESC" else "ASC")
     )
     with connection.cursor(row_factory=class_row(Row)) as cursor:
-        return cursor.execute(query, {**asked, **values}).fetchall()
+        return cursor.execute(query, {**sought, **values}).fetchall()

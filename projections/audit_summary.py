@@ -8,14 +8,14 @@ from psycopg import Connection
 from psycopg.sql import SQL
 
 from domain.times import rfc3339
-from projections.audit_trail import FILTERS, KEY, Filter
+from projections.audit_trail import KEY, Filter, matching
 from projections.progress import complete_up_to
 
 STRIDE = 200_000
 """Positions that one statement counts: it stays short however long the trail."""
 COUNT = SQL(
     "SELECT count(*), min(position), max(position) FROM (SELECT position FROM audit_trail_v1"
-    " WHERE position > %(after)s AND position <= %(until)s {} ORDER BY position"
+    " WHERE position > %(after)s AND position <= %(until)s{} ORDER BY position"
     " LIMIT %(limit)s) AS rows"
 )
 
@@ -31,17 +31,16 @@ class Summary:
 
 def given(wanted: Filter) -> dict[str, str]:
     """The filters that are set, as text."""
-    values = {name: getattr(wanted, name) for name in FILTERS}
-    return {name: _text(value) for name, value in values.items() if value is not None}
+    _, values = matching(wanted)
+    return {name: _text(value) for name, value in values.items()}
 
 
 def summary(
     connection: Connection[Any], wanted: Filter, *, after: int = 0, limit: int | None = None
 ) -> Summary:
     """Of at most `limit` rows behind `after`, up to where the trail is complete."""
-    values = {name: getattr(wanted, name) for name in FILTERS}
-    asked = [SQL(" AND {}").format(FILTERS[n]) for n, value in values.items() if value is not None]
-    query = COUNT.format(SQL("").join(asked))
+    asked, values = matching(wanted)
+    query = COUNT.format(asked)
     complete, found = complete_up_to(connection, KEY), Summary()
     for begin in range(after, complete, STRIDE):
         left = None if limit is None else limit - found.count

@@ -134,12 +134,17 @@ def _query(
     connection: Connection[Any], wanted: Filter, after: int
 ) -> tuple[Composed, dict[str, Any]]:
     """Rows come only up to the complete position: a cursor never steps over a late one."""
-    values = {name: getattr(wanted, name) for name in FILTERS}
-    asked = [SQL(" AND {}").format(FILTERS[n]) for n, value in values.items() if value is not None]
-    where = SQL(" WHERE position > %(after)s AND position <= %(complete)s {} ORDER BY position")
+    asked, values = matching(wanted)
+    where = SQL(" WHERE position > %(after)s AND position <= %(complete)s{} ORDER BY position")
     complete = complete_up_to(connection, KEY)
-    query = COLUMNS + where.format(SQL("").join(asked))
-    return query, {**values, "after": after, "complete": complete}
+    return COLUMNS + where.format(asked), {**values, "after": after, "complete": complete}
+
+
+def matching(wanted: Filter) -> tuple[Composed, dict[str, Any]]:
+    """Conditions to put behind a first one, with their values."""
+    asked = {name: getattr(wanted, name) for name in FILTERS}
+    values = {name: value for name, value in asked.items() if value is not None}
+    return SQL("").join(SQL(" AND {}").format(FILTERS[name]) for name in values), values
 
 
 def row(entry: Entry, members: Mapping[str, str]) -> tuple[Any, ...]:
