@@ -14,9 +14,7 @@ from projections.journal import Entry
 from projections.progress import complete_up_to
 from projections.standing import columns
 
-NAME = "audit_trail"
-VERSION = 1
-KEY = f"{NAME}-v{VERSION}"
+KEY = "audit_trail-v1"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS audit_trail_v1 (
     position bigint PRIMARY KEY,

@@ -16,9 +16,7 @@ from domain.workspace import Workspace
 from projections.folding import Folded, Folding
 from projections.journal import EVENTS, Entry
 
-NAME = "standing"
-VERSION = 1
-KEY = f"{NAME}-v{VERSION}"
+KEY = "standing-v1"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS standing_members_v1 (
     id text PRIMARY KEY,

@@ -14,9 +14,7 @@ from projections.folding import Folding
 from projections.journal import Entry
 from projections.standing import columns
 
-NAME = "tickets"
-VERSION = 1
-KEY = f"{NAME}-v{VERSION}"
+KEY = "tickets-v1"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tickets_v1 (
     id text PRIMARY KEY,
