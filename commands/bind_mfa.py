@@ -47,7 +47,7 @@ def handle(command: BindMFA, context: Context, desk: Desk) -> MFABound:
         workspace_id=command.workspace_id,
         login_id=command.login_id,
     )
-    codes, also = new_recovery_codes(desk, member, recovery_set, enrolment.RECOVERY_CODES)
+    codes, also = new_recovery_codes(desk, member, recovery_set)
     tickets = settled(desk.store, member, "bound") if decision.granted else ()
     position = record(desk, context, decision, (member, decision.facts), *tickets, also=also)
     bound = replace(member, epoch=member.epoch + 1)

@@ -36,6 +36,6 @@ def handle(command: RenewRecoveryCodes, context: Context, desk: Desk) -> Recover
     decision = spend(desk, context, member, command.proof, second_factor.RECOVERY_CODES).then(
         RecoveryCodesIssued(set_id=set_id, count=RECOVERY_CODES)
     )
-    codes, also = new_recovery_codes(desk, member, set_id, RECOVERY_CODES)
+    codes, also = new_recovery_codes(desk, member, set_id)
     position = record(desk, context, decision, (member, decision.facts), also=also)
     return RecoveryCodesRenewed(position=position, recovery_codes=codes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from commands.ports import Context, Desk, Stale, Write
 from domain import second_factor
 from domain.decision import Decision
+from domain.enrolment import RECOVERY_CODES
 from domain.member_mfa import MemberMFA
 from domain.onetime import recovery_code, recovery_digest
 from domain.refusals import Unavailable
@@ -60,10 +61,10 @@ def spend(
 
 
 def new_recovery_codes(
-    desk: Desk, member: MemberMFA, set_id: str, count: int
+    desk: Desk, member: MemberMFA, set_id: str
 ) -> tuple[tuple[str, ...], tuple[Write, ...]]:
     """Fresh codes to show once, and the writes that keep only their digests."""
-    codes = tuple(recovery_code(desk.chance.bytes(10)) for _ in range(count))
+    codes = tuple(recovery_code(desk.chance.bytes(10)) for _ in range(RECOVERY_CODES))
     digests = json.dumps([recovery_digest(code) for code in codes]).encode()
     return codes, (
         desk.vault.discard(owner(member), "recovery/"),

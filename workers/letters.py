@@ -250,9 +250,9 @@ GRACE = {
 }
 
 
-def written(name: str, language: str, values: Mapping[str, str]) -> Letter:
+def written(name: str, locale: str, values: Mapping[str, str]) -> Letter:
     """Write a letter; values are taken as they are, and escaped in HTML."""
-    language = language if language in LANGUAGES else "en"
+    language = language_of(locale)
     words = LETTERS[name][language]
     whole = (GREETING[language], *words.paragraphs, FAREWELL[language])
     paragraphs = [text for text in (_filled(p, values) for p in whole) if text]
@@ -261,6 +261,11 @@ def written(name: str, language: str, values: Mapping[str, str]) -> Letter:
         text="\n\n".join(paragraphs) + "\n",
         html=_html(paragraphs, values, language),
     )
+
+
+def language_of(locale: str) -> str:
+    """The language of letters to somebody with this locale."""
+    return locale if locale in LANGUAGES else "en"
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from domain.onetime import BIND, email_code
 from domain.unbind_ticket import CANCELLED
 from projections import progress, standing
 from workers import mail_queue
-from workers.letters import GRACE, METHODS, Letter, written
+from workers.letters import GRACE, METHODS, Letter, language_of, written
 from workers.loops import keep_going
 from workers.mail_queue import TO_OWNERS, TO_PREVIOUS, Due
 from workers.ports import Connect, MailDelayed, Outbox, Undeliverable
@@ -171,7 +171,7 @@ def _plain(scribe: Scribe, due: Due, contact: Contact) -> Written:
 
 
 def _unbound(scribe: Scribe, due: Due, contact: Contact) -> Written:
-    return due.kind, {"method": METHODS[due.detail][_language(contact)]}
+    return due.kind, {"method": METHODS[due.detail][language_of(contact.locale)]}
 
 
 def _locked(scribe: Scribe, due: Due, contact: Contact) -> Written:
@@ -194,7 +194,7 @@ def _policy(scribe: Scribe, due: Due, contact: Contact) -> Written:
     workspace_id, _, until = due.detail.partition(":")
     profile = scribe.vault.peek(f"workspace/{workspace_id}", "profile")
     name = json.loads(profile)["name"] if profile else workspace_id
-    grace = GRACE[_language(contact)].format(until=_minute(until)) if until else ""
+    grace = GRACE[language_of(contact.locale)].format(until=_minute(until)) if until else ""
     return due.kind, {"workspace": name, "grace": grace}
 
 
@@ -211,10 +211,6 @@ _WRITERS: dict[str, Callable[[Scribe, Due, Contact], Written]] = {
     "workspace.policy_enforced": _policy,
     "workspace.policy_lifted": _policy,
 }
-
-
-def _language(contact: Contact) -> str:
-    return "zh" if contact.locale == "zh" else "en"
 
 
 def _minute(time: str) -> str:

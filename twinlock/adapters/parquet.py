@@ -76,10 +76,5 @@ def _row(one: StoredRecord) -> dict[str, Any]:
         "actor_id": state["actor"]["id"],
         "request_id": state["request_id"],
         "workspace_id": state["workspace_id"],
-        "data": _json(state["data"]),
+        "data": json.dumps(state["data"], ensure_ascii=False, separators=(",", ":")),
     }
-
-
-def _json(data: Any) -> str:
-
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
