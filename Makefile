@@ -27,9 +27,9 @@ setup: $(DEV_READY) ## make .venv with everything for development, out of the lo
 run: $(RUN_READY) $(CATALOGUES) $(if $(filter-out 0,$(KAFKA)),$(if $(HAS_JAVA),,.venv/kafka-ready)) ## run all of it; KAFKA=1 adds a broker, TWINLOCK_HTTP=host:port moves it
 	@KAFKA=$(KAFKA) exec $(BIN)/python -m twinlock.dev.run
 
-test: $(DEV_READY) $(CATALOGUES) ## run the tests; TESTS=tests/rules runs some
+test: $(DEV_READY) $(CATALOGUES) ## run the tests, two files at a time; TESTS=tests/rules runs some
 	@scripts/test-programs.sh
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 faults: $(DEV_READY) $(CATALOGUES) ## inject faults into real processes and judge what came of it; FAULTS="--times 10" more of them
 	@scripts/test-programs.sh
