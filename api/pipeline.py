@@ -1,8 +1,5 @@
 """What every request passes through: id, credential, guard, position, log line."""
 
-import hashlib
-import hmac
-import ipaddress
 import re
 import secrets
 import time
@@ -22,6 +19,7 @@ from api.alike import alike
 from api.backend import Backend, Outcome
 from api.callers import NOBODY, bearer_of, caller_of, genuine
 from api.calls import Answer, Call
+from api.limits import admit_anonymous
 from api.metrics import Metrics
 from api.problems import document, problem
 from api.reading import wait
@@ -30,7 +28,7 @@ from api.repeats import Repeat
 from api.strict_json import StrictRequest, current
 from api.visits import Visit
 from commands.ports import Once, Write
-from domain.refusals import Malformed, NotFound, Refusal, TooMany, Unavailable
+from domain.refusals import Malformed, NotFound, Refusal, Unavailable
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 CHANGES = ("POST", "PUT", "DELETE")
@@ -96,7 +94,7 @@ class Pipeline:
             return call.handler(visit, **arguments)
         if arguments["body"].email is None:
             raise Malformed("email: is missing.")
-        self._limit(visit)
+        admit_anonymous(visit)
         with alike():
             return call.handler(visit, **arguments)
 
@@ -163,7 +161,7 @@ class Pipeline:
         key = request.headers.get("Idempotency-Key")
         if key is None or not call.repeatable:
             return None
-        caller = repeats.caller_name(self._backend, token, self._address() if not token else b"")
+        caller = repeats.caller_name(self._backend, token)
         route = f"{request.method} {request.path}"
         begun = self._backend.idempotency.begin(
             caller, repeats.checked(key), route=route, body=current().body()
@@ -189,17 +187,6 @@ class Pipeline:
 
         return mark
 
-    def _limit(self, visit: Visit) -> None:
-        limit = self._backend.anonymous_limit
-        wait_for = self._backend.limiter.admit("tickets", self._address(), limit, visit.at)
-        if wait_for is not None:
-            raise TooMany("Too many calls from this address.", retry_after=wait_for)
-
-    def _address(self) -> bytes:
-        """The caller's address under a key: it is compared and counted, never shown."""
-        key = self._backend.desk.keys.derived("addresses")
-        return keyed_address(key, request.remote_addr or "")
-
     def _is_command(self) -> bool:
         return request.method in CHANGES and request.endpoint in self.calls
 
@@ -219,20 +206,6 @@ class Pipeline:
         self._log.info(
             "answered", method=method, route=rule, status=status, ms=round(seconds * 1000, 2)
         )
-
-
-def keyed_address(key: bytes, address: str) -> bytes:
-    """A caller's address, or its network of 64 bits, as HMAC-SHA-256."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        network = address
-    else:
-        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-        one = mapped or parsed
-        width = 32 if isinstance(one, ipaddress.IPv4Address) else 64
-        network = str(ipaddress.ip_network((one, width), strict=False))
-    return hmac.new(key, network.encode(), hashlib.sha256).digest()
 
 
 def _elsewhere(redirected: RequestRedirect) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response
 
 from api.backend import Backend, Outcome
+from api.limits import caller_address
 from api.problems import MEDIA_TYPE
 from domain.refusals import Malformed
 
@@ -41,11 +42,11 @@ class Repeat:
     evaluated: bool = False
 
 
-def caller_name(backend: Backend, token: str | None, address: bytes) -> str:
+def caller_name(backend: Backend, token: str | None) -> str:
     """Whom a key belongs to: the bearer of a token, or an address; neither is kept in clear."""
-    key = backend.desk.keys.derived("callers")
-    of = b"token:" + token.encode() if token else b"address:" + address
-    return hmac.new(key, of, hashlib.sha256).hexdigest()
+    desk = backend.desk
+    of = b"token:" + token.encode() if token else b"address:" + caller_address(desk)
+    return hmac.new(desk.keys.derived("callers"), of, hashlib.sha256).hexdigest()
 
 
 def checked(key: str) -> str:

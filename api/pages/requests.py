@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from api.alike import alike
 from api.guards import anyone
+from api.limits import admit_anonymous
 from api.pages import browsers, login, typed
 from api.pages.browsers import LOGIN, MEMBER
 from api.pages.page import Page
 from api.pages.site import Site
-from api.pipeline import keyed_address
 from api.refusals import status_of
 from api.shapes import TicketBody
 from api.visits import Arguments, Visit
@@ -211,10 +211,5 @@ def _alike(desk: Desk) -> AbstractContextManager[None]:
 
 def _limit(desk: Desk, visit: Visit) -> None:
     """The same limit as of the API's anonymous calls."""
-    if desk.in_login:
-        return
-    address = keyed_address(visit.desk.keys.derived("addresses"), request.remote_addr or "")
-    limit = visit.backend.anonymous_limit
-    wait = visit.backend.limiter.admit("tickets", address, limit, visit.at)
-    if wait is not None:
-        raise TooMany(retry_after=wait)
+    if not desk.in_login:
+        admit_anonymous(visit)

@@ -7,12 +7,12 @@ from flask_babel import gettext as _
 
 from api import guards
 from api.backend import Passwords
+from api.limits import caller_address
 from api.pages import browsers
 from api.pages.browsers import LOGIN
 from api.pages.local import local_path
 from api.pages.page import Page
 from api.pages.site import Site
-from api.pipeline import keyed_address
 from api.problems import no_such_thing
 from api.visits import Visit
 from commands.open_login import OpenLogin
@@ -89,9 +89,7 @@ def _begin(visit: Visit, workspace_id: str, member_id: str, onwards: str) -> Res
 
 
 def _limit(visit: Visit, name: str) -> None:
-    key = visit.desk.keys.derived("addresses")
-    address = keyed_address(key, request.remote_addr or "")
-    caller = hashlib.sha256(address + name.casefold().encode()).digest()
+    caller = hashlib.sha256(caller_address(visit.desk) + name.casefold().encode()).digest()
     wait = visit.backend.limiter.admit("sign-in", caller, TRIES, visit.at)
     if wait is not None:
         raise TooMany(retry_after=wait)

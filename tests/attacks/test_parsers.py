@@ -21,8 +21,8 @@ from api.callers import bearer_of
 from api.csv_lines import FORMULAS, csv_lines
 from api.cursors import Cursors
 from api.fields import Email, GivenTime, Id, Name, Place, Position, Text, Url
+from api.limits import keyed_address
 from api.pages.local import local_path
-from api.pipeline import keyed_address
 from api.repeats import checked
 from api.strict_json import MOST_BYTES, parse
 from commands.contact import same_address
