@@ -244,18 +244,17 @@ def _ticket(visit: Visit, ticket_id: str) -> Visit:
     if not ticket.status:
         raise no_such_thing()
     own = caller.ticket_id == ticket.id or caller.is_member(ticket.member_id)
-    if not own and caller.role not in ALL_OVER:
-        raise no_such_thing()
-    if not own and caller.scope and not _belongs(visit, ticket, caller.scope):
+    if not own and (caller.role not in ALL_OVER or not belongs(visit, ticket)):
         raise no_such_thing()
     return visit.by(caller.actor, ticket=ticket, workspace_id=ticket.workspace_id)
 
 
-def _belongs(visit: Visit, ticket: UnbindTicket, workspace_id: str) -> bool:
-    """Whether the ticket is a workspace's: filed there, or by a member of it without a login."""
-    if ticket.workspace_id is not None:
-        return ticket.workspace_id == workspace_id
-    return workspace_id in visit.desk.store.load(MemberMFA, ticket.member_id).roles
+def belongs(visit: Visit, ticket: UnbindTicket) -> bool:
+    """Whether the ticket is in the caller's scope: filed there, or by a member without a login."""
+    scope = visit.caller.scope
+    if scope is None or ticket.workspace_id is not None:
+        return scope in (None, ticket.workspace_id)
+    return scope in visit.desk.store.load(MemberMFA, ticket.member_id).roles
 
 
 ALL_OVER = ("host", "owner", "support", "auditor", "analyst")

@@ -10,7 +10,6 @@ from commands.approve_ticket import ApproveTicket
 from commands.claim_ticket import ClaimTicket
 from commands.forward_ticket import ForwardTicket
 from commands.reject_ticket import RejectTicket
-from domain.member_mfa import MemberMFA
 from projections import coverage, standing, tickets
 
 calls = Calls("Support")
@@ -33,7 +32,7 @@ def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
             rows = tickets.queue(
                 connection, status=query.status, assignee=me, after=after, limit=paging.wanted
             )
-            found.extend(row for row in rows if _is_mine(visit, row))
+            found.extend(row for row in rows if guards.belongs(visit, row.ticket))
             if len(rows) < paging.wanted:
                 break
             after = rows[-1].place
@@ -115,16 +114,6 @@ def list_agents(visit: Visit, query: PageQuery) -> Answer:
 def _agent(visit: Visit) -> str:
     assert visit.caller.member_id is not None
     return visit.caller.member_id
-
-
-def _is_mine(visit: Visit, row: tickets.Row) -> bool:
-    """Whether the ticket lies within the scope of an agent who is confined to a workspace."""
-    scope, ticket = visit.caller.scope, row.ticket
-    if scope is None or ticket.workspace_id == scope:
-        return True
-    if ticket.workspace_id is not None:
-        return False
-    return scope in visit.desk.store.load(MemberMFA, ticket.member_id).roles
 
 
 def _staff(visit: Visit) -> frozenset[str]:
