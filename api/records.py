@@ -3,8 +3,8 @@
 from functools import partial
 
 from api import answers, exports, following, guards, reading
+from api.audit_scope import filter_of, within_scope
 from api.calls import JSON, Answer, Calls
-from api.problems import no_such_thing
 from api.shapes import AuditQuery, EventsQuery
 from api.visits import Visit
 from projections import audit_trail
@@ -26,19 +26,8 @@ def read_audit(visit: Visit, query: AuditQuery) -> Answer:
     As NDJSON or CSV (by Accept) it is streamed, to its end where no limit is given, and the
     export becomes an event; its manifest stands in the header Twinlock-Manifest.
     """
-    scope = visit.caller.scope
-    if scope is not None and query.workspace_id not in (None, scope):
-        raise no_such_thing()
-    paging = reading.paging(visit.backend, query, "audit", scope)
-    wanted = audit_trail.Filter(
-        workspace_id=query.workspace_id or scope,
-        member_id=query.member_id,
-        ticket_id=query.ticket_id,
-        actor=query.actor,
-        type=query.type,
-        since=query.since,
-        until=query.until,
-    )
+    wanted = within_scope(visit, filter_of(query))
+    paging = reading.paging(visit.backend, query, "audit", visit.caller.scope)
     if (kind := exports.kind_asked()) is not None:
         limit = query.limit if "limit" in query.model_fields_set else None
         asked = exports.Wanted(filter=wanted, after=paging.after_number(), limit=limit)

@@ -10,8 +10,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from api import guards
+from api.audit_scope import within_scope
 from api.pages import audit_as_of, audit_export, staff
-from api.pages.audit_filters import Asked, within_scope
+from api.pages.audit_filters import Asked
 from api.pages.event_words import TYPES, actor_in_words, in_words, result_in_words
 from api.pages.page import Page
 from api.pages.site import Site

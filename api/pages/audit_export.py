@@ -4,8 +4,9 @@ from flask import Response
 from pydantic import ValidationError
 
 from api import exports
+from api.audit_scope import within_scope
 from api.pages import staff
-from api.pages.audit_filters import Asked, within_scope
+from api.pages.audit_filters import Asked
 from api.visits import Visit
 from domain.refusals import Malformed
 

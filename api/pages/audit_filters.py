@@ -11,12 +11,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from pydantic import TypeAdapter, ValidationError
 
+from api.audit_scope import filter_of
 from api.fields import GivenTime
 from api.pages.event_words import in_words
 from api.pages.staff import Chip
-from api.problems import no_such_thing
 from api.shapes import AuditQuery
-from api.visits import Visit
 from projections.audit_trail import Filter
 
 LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?", re.ASCII)
@@ -58,7 +57,7 @@ class Asked:
         query = AuditQuery.model_validate(
             {name: _exact(name, value) for name, value in self.given.items()}
         )
-        return Filter(**{name: getattr(query, name) for name in WORDS})
+        return filter_of(query)
 
     def fields(self) -> Mapping[str, str]:
         """What the form shows, with the empty ones."""
@@ -86,16 +85,6 @@ class Asked:
             other: value for other, value in self.given.items() if other != name
         }
         return url_for("audit.explore", **kept)
-
-
-def within_scope(visit: Visit, wanted: Filter) -> Filter:
-    """An owner looks at its own workspace alone."""
-    scope = visit.caller.scope
-    if scope is None:
-        return wanted
-    if wanted.workspace_id not in (None, scope):
-        raise no_such_thing()
-    return replace(wanted, workspace_id=scope)
 
 
 def moment(text: str) -> datetime | None:
