@@ -1,7 +1,5 @@
 """Binding an authenticator in three numbered steps, in the settings and inside a login alike."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +16,7 @@ from api.pages.browsers import LOGIN
 from api.pages.page import Page
 from api.pages.settings import signed_in
 from api.pages.site import Site
+from api.pages.steps import Steps
 from api.refusals import status_of
 from api.visits import Visit
 from commands.bind_mfa import BindMFA, MFABound
@@ -39,36 +38,10 @@ from domain.refusals import (
 STEPS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The steps where they stand: under which name, and in which place."""
-
-    name: str
-    place: str
-
-    def url(self, step: str) -> str:
-        """The address of a step."""
-        return url_for(f"{self.name}.{step}")
-
-    @property
-    def in_login(self) -> bool:
-        """Whether a login waits for it."""
-        return self.place == LOGIN
-
-    def leave(self) -> str:
-        """Where it began."""
-        return url_for("login.show" if self.in_login else "settings.show")
-
-
 def add_to(site: Site, prefix: str, name: str, place: str) -> None:
     """Add the pages."""
-    steps = Steps(name, place)
-
-    guard = login.in_login if steps.in_login else signed_in
-
-    def put(method: Callable[..., None], rule: str, step: str, view: Any) -> None:
-        method(f"{prefix}{rule}", f"{name}.{step}", guard, partial(view, steps), place=place)
-
+    steps = Steps(prefix, name, place)
+    put = partial(steps.put, login.in_login if steps.in_login else signed_in)
     put(site.get, "", "mailbox", mailbox)
     put(site.post, "/mail", "send", send)
     put(site.post, "", "prove", prove)
@@ -90,7 +63,7 @@ def send(steps: Steps, visit: Visit) -> Page | Response:
     try:
         sent = visit.run(SendBindCode(member_id=visit.member.id))
     except AlreadyBound:
-        return Page.elsewhere(steps.leave(), _("An authenticator is bound already."))
+        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
     except TooMany as refusal:
         return _mailbox(steps, visit, refusal=refusal)
     g.browser.note(resend_at=sent.resend_at.isoformat())
@@ -108,7 +81,7 @@ def prove(steps: Steps, visit: Visit) -> Page | Response:
     try:
         opened = visit.run(StartEnrolment(member_id=visit.member.id, email_code=code))
     except AlreadyBound:
-        return Page.elsewhere(steps.leave(), _("An authenticator is bound already."))
+        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
     except CodeRejected as refusal:
         return _mailbox(steps, visit, rejected=refusal)
     g.browser.note(enrolment_id=opened.enrolment_id, resend_at=None, refused=None)
@@ -124,7 +97,7 @@ def scan(steps: Steps, visit: Visit) -> Page | Response:
     try:
         shown = visit.run(ShowEnrolment(member_id=visit.member.id, enrolment_id=enrolment_id))
     except AlreadyBound:
-        return Page.elsewhere(steps.leave(), _("An authenticator is bound already."))
+        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
     except IllegalTransition:
         g.browser.note(enrolment_id=None, refused=None)
         return Page.elsewhere(
@@ -177,7 +150,7 @@ def after(steps: Steps, visit: Visit) -> Response:
     assert visit.member is not None
     if not visit.member.bound:
         return Page.elsewhere(steps.url("scan"))
-    return Page.elsewhere(steps.leave(), _("MFA is bound. Recovery codes are shown once only."))
+    return Page.elsewhere(_home(steps), _("MFA is bound. Recovery codes are shown once only."))
 
 
 def recovery_codes_page(codes: tuple[str, ...], **values: Any) -> Page:
@@ -207,13 +180,18 @@ def _bound(steps: Steps, visit: Visit, bound: MFABound) -> Page:
     )
 
 
+def _home(steps: Steps) -> str:
+    """Where the steps began."""
+    return url_for("login.show" if steps.in_login else "settings.show")
+
+
 def _away(steps: Steps, visit: Visit) -> Response | None:
     """Whoever has an authenticator, or may not try for a while, is elsewhere at home."""
     assert visit.member is not None
     if visit.member.bound:
-        return Page.elsewhere(steps.leave(), _("An authenticator is bound already."))
+        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
     if visit.caller.login is not None and visit.caller.login.state == "locked":
-        return Page.elsewhere(steps.leave())
+        return Page.elsewhere(_home(steps))
     return None
 
 

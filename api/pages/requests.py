@@ -1,9 +1,7 @@
 """Asking support to unbind without the device: the form, with the mailed code as proof."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from flask import Response, g, request, url_for
@@ -17,6 +15,7 @@ from api.pages import browsers, login, typed
 from api.pages.browsers import LOGIN, MEMBER
 from api.pages.page import Page
 from api.pages.site import Site
+from api.pages.steps import Steps
 from api.refusals import status_of
 from api.shapes import TicketBody
 from api.visits import Arguments, Visit
@@ -29,23 +28,6 @@ from domain.unbind_ticket import UnbindTicket
 
 PROOFLESS = "0" * 8
 """Stands in for the mailed code while the rest of the form is checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where the form stands: inside a login, whose first factor is proven, or open to anybody."""
-
-    name: str
-    place: str
-
-    def url(self, step: str) -> str:
-        """The address of a step."""
-        return url_for(f"{self.name}.{step}")
-
-    @property
-    def in_login(self) -> bool:
-        """Whether a login proves the first factor."""
-        return self.place == LOGIN
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,7 +48,7 @@ class Written:
 
         return cls(*(given(name) for name in cls.__slots__))
 
-    def wrong(self, desk: Desk) -> dict[str, str]:
+    def wrong(self, steps: Steps) -> dict[str, str]:
         """What is wrong with it, by field."""
         body: dict[str, Any] = {
             "type": "unbind_mfa",
@@ -75,7 +57,7 @@ class Written:
             "challenge_id": "unknown",
             "email_code": PROOFLESS,
         }
-        if not desk.in_login:
+        if not steps.in_login:
             body["email"] = self.email
         try:
             TicketBody.model_validate(body)
@@ -87,55 +69,47 @@ class Written:
 
 def add_to(site: Site) -> None:
     """Add the pages."""
-    _add(site, "/tickets/new", Desk("tickets_new", MEMBER))
-    _add(site, "/login/ticket", Desk("login_ticket", LOGIN))
+    for steps, guard in (
+        (Steps("/tickets/new", "tickets_new", MEMBER), anyone),
+        (Steps("/login/ticket", "login_ticket", LOGIN), _in_login),
+    ):
+        steps.put(guard, site.get, "", "ask", ask)
+        steps.put(guard, site.post, "/code", "send", send)
+        steps.put(guard, site.post, "", "submit", submit)
 
 
-def _add(site: Site, prefix: str, desk: Desk) -> None:
-    guard = _in_login if desk.in_login else anyone
-
-    def put(method: Callable[..., None], rule: str, step: str, view: Any) -> None:
-        method(
-            f"{prefix}{rule}", f"{desk.name}.{step}", guard, partial(view, desk), place=desk.place
-        )
-
-    put(site.get, "", "ask", ask)
-    put(site.post, "/code", "send", send)
-    put(site.post, "", "submit", submit)
-
-
-def ask(desk: Desk, visit: Visit) -> Page:
+def ask(steps: Steps, visit: Visit) -> Page:
     """The empty form."""
-    return _form(desk, visit, Written(_("Lost device"), "", "", ""))
+    return _form(steps, visit, Written(_("Lost device"), "", "", ""))
 
 
-def send(desk: Desk, visit: Visit) -> Page:
+def send(steps: Steps, visit: Visit) -> Page:
     """Mail the code; the page is the same for strangers."""
     written = Written.read()
-    if wrong := written.wrong(desk):
-        return _form(desk, visit, written, wrong=wrong)
+    if wrong := written.wrong(steps):
+        return _form(steps, visit, written, wrong=wrong)
     try:
-        _limit(desk, visit)
+        _limit(steps, visit)
     except TooMany as refusal:
-        return _form(desk, visit, written, refusal=refusal)
+        return _form(steps, visit, written, refusal=refusal)
     live = visit.caller.login
     asking = SendTicketCode(email=written.email or None, member_id=live.member.id if live else None)
-    with _alike(desk):
+    with _alike(steps):
         sent = visit.run(asking)
     asked = Written(written.title, written.description, written.email, sent.challenge_id)
-    return _form(desk, visit, asked, expires_at=sent.expires_at)
+    return _form(steps, visit, asked, expires_at=sent.expires_at)
 
 
-def submit(desk: Desk, visit: Visit) -> Page | Response:
+def submit(steps: Steps, visit: Visit) -> Page | Response:
     """File the ticket, and go to its page."""
     written = Written.read()
     code, mistyped = typed.letters(request.form.get("code", ""))
-    wrong = written.wrong(desk) | ({"code": mistyped} if mistyped else {})
+    wrong = written.wrong(steps) | ({"code": mistyped} if mistyped else {})
     if code is None or wrong:
-        return _form(desk, visit, written, wrong=wrong)
+        return _form(steps, visit, written, wrong=wrong)
     try:
-        _limit(desk, visit)
-        with _alike(desk):
+        _limit(steps, visit)
+        with _alike(steps):
             filed = visit.run(
                 SubmitTicket(
                     text=TicketText(written.title, written.description),
@@ -147,9 +121,9 @@ def submit(desk: Desk, visit: Visit) -> Page | Response:
             )
     except CodeRejected as refusal:
         said = _("That code was not accepted. Enter the code from the newest mail.")
-        return _form(desk, visit, written, wrong={"code": said}, status=status_of(refusal))
+        return _form(steps, visit, written, wrong={"code": said}, status=status_of(refusal))
     except (NotBound, TicketOpen, TooMany) as refusal:
-        return _form(desk, visit, written, refusal=refusal)
+        return _form(steps, visit, written, refusal=refusal)
     _follow(visit, filed)
     return Page.elsewhere(
         url_for("requests.status", ticket_id=filed.ticket_id), _("Your request is filed.")
@@ -169,7 +143,7 @@ def _follow(visit: Visit, filed: TicketFiled) -> None:
 
 
 def _form(
-    desk: Desk,
+    steps: Steps,
     visit: Visit,
     written: Written,
     *,
@@ -183,7 +157,7 @@ def _form(
         wrong=wrong,
         refusal=refusal,
         status=status,
-        desk=desk,
+        steps=steps,
         written=written,
         **values,
     )
@@ -204,12 +178,12 @@ def _in_login(visit: Visit, path: Arguments) -> Visit:
     return visit
 
 
-def _alike(desk: Desk) -> AbstractContextManager[None]:
+def _alike(steps: Steps) -> AbstractContextManager[None]:
     """To anybody, strangers and members are answered in the same time."""
-    return nullcontext() if desk.in_login else alike()
+    return nullcontext() if steps.in_login else alike()
 
 
-def _limit(desk: Desk, visit: Visit) -> None:
+def _limit(steps: Steps, visit: Visit) -> None:
     """The same limit as of the API's anonymous calls."""
-    if not desk.in_login:
+    if not steps.in_login:
         admit_anonymous(visit)
