@@ -104,11 +104,15 @@ def reject_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
 def list_agents(visit: Visit, query: PageQuery) -> Answer:
     """The member ids to which tickets can be forwarded."""
     paging = reading.paging(visit.backend, query, "agents")
-    everybody = sorted(token_agents(visit.desk) | _staff(visit))
     after = paging.after_text()
-    found = [agent for agent in everybody if agent > after][: paging.wanted]
+    found = [agent for agent in agents(visit) if agent > after][: paging.wanted]
     page, cursor = paging.cut(found, lambda agent: agent)
     return Answer(body=answers.Agents(items=list(page), next_cursor=cursor))
+
+
+def agents(visit: Visit) -> list[str]:
+    """The member ids of everybody who works tickets, sorted."""
+    return sorted(token_agents(visit.desk) | _staff(visit))
 
 
 def _agent(visit: Visit) -> str:
