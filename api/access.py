@@ -5,7 +5,7 @@ from flask import request
 from api import guards
 from api.callers import bearer_of, unauthenticated
 from api.calls import Answer, Calls
-from api.guards import ID
+from api.fields import ID
 from api.shapes import AccessQuery
 from api.visits import Visit
 from commands.check_pass import CheckPass, PassChecked

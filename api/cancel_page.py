@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g, request
 
 from api import language
 from api.backend import Backend
-from api.guards import ID
+from api.fields import ID
 from api.page_parts import page
 from api.strict_json import current
 from commands import dispatch

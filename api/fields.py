@@ -27,6 +27,7 @@ RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST = 10**18 - 1
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -141,7 +142,7 @@ HTTP: JsonDict = {
     "pattern": rf"^https?://[A-Za-z0-9.-]*[A-Za-z0-9](:({PORT}))?([/?][!$-;=?-Z_a-z~]*)?$"
 }
 TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,128}$")]
+Id = Annotated[str, Field(pattern=_whole(ID))]
 Name = Annotated[
     str, Field(min_length=1, max_length=200, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
 ]

@@ -1,10 +1,10 @@
 """Who may call what: each guard refuses with 401, 404 or 403, in this order, before the body."""
 
-import re
 from collections.abc import Callable
 
 from flask import request
 
+from api.fields import ID
 from api.problems import no_such_thing
 from api.visits import Arguments, Visit
 from commands.live_login import live_login, require_call
@@ -13,7 +13,6 @@ from domain.refusals import Forbidden, Unauthenticated
 from domain.unbind_ticket import UnbindTicket, refuse_approver, refuse_other_agent, refuse_requester
 from domain.workspace import Workspace
 
-ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 Guard = Callable[[Visit, Arguments], Visit]
 
 

@@ -1,6 +1,5 @@
 """What every request passes through: id, credential, guard, position, log line."""
 
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from api.alike import alike
 from api.backend import Backend, Outcome
 from api.callers import NOBODY, bearer_of, caller_of, genuine
 from api.calls import Answer, Call
+from api.fields import ID
 from api.limits import admit_anonymous
 from api.metrics import Metrics
 from api.problems import document, problem
@@ -30,7 +30,6 @@ from api.visits import Visit
 from commands.ports import Once, Write
 from domain.refusals import Malformed, NotFound, Refusal, Unavailable
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 CHANGES = ("POST", "PUT", "DELETE")
 
 
@@ -218,7 +217,7 @@ def _elsewhere(redirected: RequestRedirect) -> Response:
 
 
 def _request_id(given: str | None) -> str:
-    return given if given and REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return given if given and ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _refuse_body() -> None:
