@@ -15,13 +15,17 @@ from domain.refusals import Unauthenticated
 BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,4096})", re.ASCII | re.IGNORECASE)
 ANYBODY = Actor("anonymous")
 STAFF = ("support", "auditor", "analyst")
+ALL_OVER = ("host", "owner", *STAFF)
+"""Roles that see what belongs to others, within their scope."""
 KINDS = ("api", "login", "ticket", "cancel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A caller's power: `role` is host, owner, support, auditor, analyst, member, or nobody.
+    """A caller's power.
 
+    `role` is host, owner, support, auditor, analyst, member, or nobody; requester or canceller
+    with a ticket's token or its mailed link; former owner with a token that outlived the role.
     `scope` is the workspace that an API token or an owner is confined to; None means all.
     `member_id` is the person: of a login, pass or ticket token in person, or whom an API token
     names. `opens` is whether the pass opens its workspace now.
@@ -71,7 +75,7 @@ class Caller:
             return False  # an auditor asks what was, also of an account that is no more
         if self.is_member(member.id):
             return True
-        if self.role not in ("host", "owner", *STAFF):
+        if self.role not in ALL_OVER:
             return False
         return self.scope is None or self.scope in member.roles
 

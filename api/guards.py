@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import request
 
+from api.callers import ALL_OVER
 from api.fields import ID
 from api.problems import no_such_thing
 from api.visits import Arguments, Visit
@@ -254,10 +255,6 @@ def belongs(visit: Visit, ticket: UnbindTicket) -> bool:
     if scope is None or ticket.workspace_id is not None:
         return scope in (None, ticket.workspace_id)
     return scope in visit.desk.store.load(MemberMFA, ticket.member_id).roles
-
-
-ALL_OVER = ("host", "owner", "support", "auditor", "analyst")
-"""Roles that see what belongs to others, within their scope."""
 
 
 def _require_role(visit: Visit, allowed: tuple[str, ...], *, closed: bool = False) -> None:

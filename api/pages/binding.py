@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from flask import Response, g, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from markupsafe import Markup
 
 from api import qr
@@ -228,9 +227,7 @@ def _mailed_code_rejected(refusal: CodeRejected) -> str:
     said = _("That code was not accepted. Enter the code from the newest mail.")
     if refusal.attempts_left == 0:
         return _("That code was not accepted. Have another one sent.")
-    left = refusal.attempts_left or 0
-    tries = ngettext("You have one try left.", "You have %(num)s tries left.", left)
-    return f"{said} {tries}"
+    return f"{said} {words.tries(refusal.attempts_left)}"
 
 
 def _resend_at(visit: Visit, refusal: Refusal | None) -> datetime | None:

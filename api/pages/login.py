@@ -20,7 +20,7 @@ from commands.finish_login import FinishLogin
 from commands.live_login import LiveLogin, live_login, require_call
 from commands.secrets import Proof
 from commands.swap_handover import SwapHandover
-from domain.entry import TWO_FACTORS
+from domain.entry import PASSWORD, TWO_FACTORS
 from domain.refusals import CodeRejected, IllegalTransition, Locked, Refusal, Unauthenticated
 
 DAY = timedelta(days=1)
@@ -147,7 +147,7 @@ def leads_to(visit: Visit) -> str | None:
 def _swap(visit: Visit, token: str) -> Response:
     """The token in the address for a cookie; what was in the address works no more."""
     swapped = visit.run(SwapHandover(handover=token))
-    g.browser.enter(browsers.login_session(swapped.login, visit.at, amr=["pwd"]), LOGIN)
+    g.browser.enter(browsers.login_session(swapped.login, visit.at, amr=list(PASSWORD)), LOGIN)
     return Page.elsewhere(url_for("login.show"))
 
 

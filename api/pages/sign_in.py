@@ -16,6 +16,7 @@ from api.pages.site import Site
 from api.problems import no_such_thing
 from api.visits import Visit
 from commands.open_login import OpenLogin
+from domain.entry import PASSWORD
 from domain.facts import Actor
 from domain.refusals import TooMany
 
@@ -83,7 +84,7 @@ def _begin(visit: Visit, workspace_id: str, member_id: str, onwards: str) -> Res
     opened = host.run(OpenLogin(workspace_id=workspace_id, member_id=member_id))
     login = visit.desk.credentials.by_subject("login", opened.login_id)
     assert login is not None
-    session = browsers.login_session(login, visit.at, amr=["pwd"], onwards=onwards)
+    session = browsers.login_session(login, visit.at, amr=list(PASSWORD), onwards=onwards)
     g.browser.enter(session, LOGIN)
     return Page.elsewhere(url_for("login.show"))
 

@@ -127,7 +127,7 @@ def test_what_fails_leaves_no_file(twinlock: Twinlock, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_library_is_said_with_its_extra(
+def test_a_missing_library_is_said_with_the_mend(
     twinlock: Twinlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pyarrow.py").write_text("raise ImportError\n")
@@ -135,5 +135,5 @@ def test_a_missing_library_is_said_with_its_extra(
     target = tmp_path / "events.parquet"
     said = run_twinlock(twinlock, "export", "parquet", str(target))
     assert said.code == 2
-    assert "install the extra `analytics`" in said.err
+    assert "python -m pip install pyarrow" in said.err
     assert not target.exists()
