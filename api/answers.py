@@ -155,7 +155,7 @@ class Mfa(Shape):
 class MailedCode(Shape):
     """Where a code went, until when it holds, and when another may be asked for."""
 
-    sent_to: str
+    sent_to: str | None
     expires_at: Time
     resend_at: Time
 

@@ -161,7 +161,7 @@ class Proofs(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """What is left to do: events that read models have not applied and records that they could
-    not, by model, and mails that should have gone out a minute ago."""
+    not, by model, and mails that are late by a minute or were tried in vain."""
 
     behind: Mapping[str, int]
     parked: Mapping[str, int]

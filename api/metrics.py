@@ -79,7 +79,7 @@ class Left(Collector):
         yield _by_model("twinlock_events_behind", "Events not applied, 10,000 at most", left.behind)
         yield _by_model("twinlock_parked_records", "Records set aside", left.parked)
         yield GaugeMetricFamily(
-            "twinlock_mails_overdue", "Mails late by a minute", value=left.overdue_mails
+            "twinlock_mails_overdue", "Mails late or tried in vain", value=left.overdue_mails
         )
 
 

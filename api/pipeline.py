@@ -23,7 +23,7 @@ from api.limits import admit_anonymous
 from api.metrics import Metrics
 from api.problems import document, problem
 from api.reading import wait
-from api.refusals import Internal, MethodNotAllowed, TooLarge, UnsupportedMediaType
+from api.refusals import InProgress, Internal, MethodNotAllowed, TooLarge, UnsupportedMediaType
 from api.repeats import Repeat
 from api.strict_json import StrictRequest, current
 from api.visits import Visit
@@ -147,6 +147,8 @@ class Pipeline:
         if outcome is not None:
             return repeats.replayed(outcome)
         caller = caller_of(desk, visit.context, token, found) if token else NOBODY
+        if isinstance(refusal, InProgress):
+            raise refusal  # the guard would meet what the first request has done
         visit = replace(visit, caller=caller, once=self._once(call))
         g.visit = call.guard(visit, here.view_args or {})
         if refusal is not None:

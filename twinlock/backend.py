@@ -58,7 +58,7 @@ def backend(twinlock: Twinlock) -> Backend:
             asyncapi=asyncapi.document(settings.topic, settings.public_url),
             schemas=asyncapi.schemas(settings.public_url),
         ),
-        checks={"database": twinlock.check_database, "keys": twinlock.check_keys},
+        checks={"database": twinlock.check_writes, "keys": twinlock.check_keys},
         backlog=partial(backlog, twinlock) if settings.metrics else None,
     )
 
@@ -128,11 +128,11 @@ def parts(twinlock: Twinlock) -> Parts:
         ),
         notary=notary(twinlock),
         prunes=(
-            twinlock.credentials.prune,
-            twinlock.idempotency.prune,
-            lambda: twinlock.limits.prune(datetime.now(UTC)),
-            lambda: twinlock.sessions.prune(datetime.now(UTC)),
-            lambda: twinlock.database.delete("mail_queue", mail_queue.FORGOTTEN),
+            ("credentials", twinlock.credentials.prune),
+            ("idempotency", twinlock.idempotency.prune),
+            ("limits", lambda: twinlock.limits.prune(datetime.now(UTC))),
+            ("sessions", lambda: twinlock.sessions.prune(datetime.now(UTC))),
+            ("mails", lambda: twinlock.database.delete("mail_queue", mail_queue.FORGOTTEN)),
         ),
     )
 

@@ -85,8 +85,14 @@ class Twinlock:
     def check_database(self) -> None:
         """Refuse a database that is unfit, away or not migrated; raises Unfit or Unavailable."""
         with self.database.connection() as connection:
-            postgres.refuse_unfit(connection)
+            postgres.refuse_forgetful(connection)
             postgres.refuse_unmade(connection)
+
+    def check_writes(self) -> None:
+        """Refuse a standby, too: exports and replays may read there, and nothing else works."""
+        self.check_database()
+        with self.database.connection() as connection:
+            postgres.refuse_standby(connection)
 
     def check_keys(self) -> None:
         """Refuse other master keys than those of the vault; raises Unavailable."""

@@ -63,7 +63,7 @@ class _Ill(Exception):
 
 
 def _database(twinlock: Twinlock) -> str:
-    twinlock.check_database()
+    twinlock.check_writes()
     row = twinlock.database.fetch_one("select current_setting('server_version')")
     return f"PostgreSQL {row[0] if row else '?'}, {twinlock.store.head()} is the last position"
 

@@ -47,9 +47,11 @@ WORTH = timedelta(days=1)
 """How long after the event a mail is still worth sending; a code's ends with the code."""
 FORGOTTEN = "status <> 'due' AND changed_at < now() - interval '30 days'"
 """Finished rows that go: events that old are never mailed again anyway."""
-OVERDUE = (
-    "SELECT count(*) FROM mail_queue WHERE status = 'due' AND next_at < now() - interval '1 min'"
-)
+OVERDUE = """
+SELECT count(*) FROM mail_queue
+WHERE status = 'due' AND (next_at < now() - interval '1 minute' OR attempts > 5)
+"""
+"""Mails that nobody takes, or that nobody takes off our hands."""
 LEASE = timedelta(seconds=60)
 """How long a sender that took a row has it for itself."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0

@@ -46,7 +46,7 @@ class Parts:
     outbox: Outbox
     scribe: Scribe
     notary: Notary
-    prunes: Sequence[Callable[[], object]] = ()
+    prunes: Sequence[tuple[str, Callable[[], object]]] = ()
 
 
 def run_workers(names: Sequence[str], parts: Parts, stop: Event) -> bool:
@@ -76,7 +76,7 @@ def loops_of(name: str, parts: Parts) -> list[Loop]:
         relay = Relay(parts.store, parts.connect, parts.relayed, parts.envelope)
         return [relay.run, *([parts.member_states.run] if parts.member_states else [])]
     if name == "project":
-        prunes = (partial(prune, each) for each in parts.prunes)
+        prunes = (partial(prune, *each) for each in parts.prunes)
         return [*prunes, *(_projector(model, parts) for model in MODELS)]
     if name == "mail":
         mailer = Mailer(parts.connect, parts.outbox, parts.scribe)
@@ -86,7 +86,7 @@ def loops_of(name: str, parts: Parts) -> list[Loop]:
     raise ValueError(name)
 
 
-def prune(drop: Callable[[], object], stop: Event) -> None:
+def prune(name: str, drop: Callable[[], object], stop: Event) -> None:
     """Drop what has expired, every minute; many may do so at once."""
 
     def session() -> None:
@@ -94,7 +94,7 @@ def prune(drop: Callable[[], object], stop: Event) -> None:
             drop()
             stop.wait(PRUNE_SECONDS)
 
-    keep_going("prune", session, stop)
+    keep_going(f"prune {name}", session, stop)
 
 
 def _projector(model: Model, parts: Parts) -> Loop:

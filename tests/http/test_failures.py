@@ -182,9 +182,9 @@ def test_metrics_tell_what_is_left_to_do(here: Installation) -> None:
     )
     here.twinlock.database.execute(
         "insert into mail_queue (position, kind, recipient, subject_id,"
-        " detail, expires_at, next_at)"
-        " select n, 'mfa.bound', 'member', 'm', '', now(), now() - interval '1s' * (59 + 2 * n)"
-        " from generate_series(0, 2) n"
+        " detail, expires_at, next_at, attempts)"
+        " select late, 'mfa.bound', 'member', 'm', '', now(), now() - interval '1s' * late, tried"
+        " from (values (55, 0), (65, 1), (-60, 5), (-61, 6)) as mails (late, tried)"
     )
     after = told.get("/metrics").text
     assert 'twinlock_parked_records{model="standing-v1"} 0.0' in text

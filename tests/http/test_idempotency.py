@@ -10,6 +10,7 @@ import pytest
 from api.backend import Outcome
 from tests.http.installation import Installation, Reply, totp
 from tests.http.routes import ROUTES
+from tests.http.test_roles import staff
 from twinlock.adapters.idempotency import Idempotency
 
 
@@ -177,6 +178,19 @@ def test_a_refusal_whose_answer_was_lost_is_repeated_as_a_refusal(here: Installa
     again = here.post(path, token, body, headers=headers)
     assert (again.told, again.body) == ((403, "code-rejected"), lost.body)
     assert again.headers["Twinlock-Position"] == lost.headers["Twinlock-Position"]
+
+
+def test_an_approval_whose_answer_was_lost_is_repeated_though_it_counts_by_now(
+    here: Installation,
+) -> None:
+    agent, headers = staff(here, "support"), key()
+    path = f"/v1/tickets/{here.ticket(agent)['ticket_id']}"
+    here.post(f"{path}/claim", "support")
+    ask = (f"{path}/approve", "support", {"reason": "Yes."})
+    assert killed(here).post(*ask, headers=headers).status == 200
+    assert here.post(*ask, headers=headers).told == (409, "in-progress")
+    here.twinlock.database.execute("update idempotency set touched_at = now() - interval '10s'")
+    assert here.post(*ask, headers=headers).status == 200
 
 
 def test_a_success_whose_answer_was_lost_is_repeated_with_its_status(here: Installation) -> None:

@@ -47,8 +47,8 @@ create table if not exists schema_version (
 )
 """
 PUT_VERSION = """
-    insert into schema_version as known (version) values (%s)
-    on conflict (one) do update set version = greatest(known.version, excluded.version)
+    insert into schema_version (version) values (%s)
+    on conflict (one) do update set version = excluded.version
 """
 
 
@@ -160,7 +160,7 @@ class Database:
         """Delete rows by the thousand, each committed, so that no backlog is too much; how many."""
         sql = (
             f"delete from {table} where ctid = any(array("  # noqa: S608 - names and conditions
-            f"select ctid from {table} where {where} limit {MOST_DELETED}))"
+            f"select ctid from {table} where {where} limit {MOST_DELETED} for update skip locked))"
         )
         deleted = gone = self.execute(sql, params)
         while gone == MOST_DELETED:
@@ -200,11 +200,15 @@ class Unfit(Exception):
     """The database must not hold a system of record; the message is one line."""
 
 
-def refuse_unfit(connection: Connection[Any]) -> None:
-    """Raise Unfit for a server that takes no writes, or may forget what it acknowledged."""
+def refuse_standby(connection: Connection[Any]) -> None:
+    """Raise Unfit for a server that takes no writes."""
     row = connection.execute("select current_setting('transaction_read_only')").fetchone()
     if row is not None and str(row[0]) == "on":
         raise Unfit("DATABASE: the server takes no writes; is it a standby?")
+
+
+def refuse_forgetful(connection: Connection[Any]) -> None:
+    """Raise Unfit for a server that may forget what it acknowledged."""
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         row = connection.execute("select current_setting(%s)", [name]).fetchone()
         if row is not None and str(row[0]) == "off":
@@ -213,31 +217,38 @@ def refuse_unfit(connection: Connection[Any]) -> None:
 
 def refuse_unmade(connection: Connection[Any]) -> None:
     """Raise Unfit for a database without Twinlock's schema, or with one of an earlier release."""
-    row = connection.execute("select to_regclass('schema_version')").fetchone()
-    if row is None or row[0] is None:
-        raise Unfit("DATABASE: there is no schema yet; run: twinlock migrate")
-    row = connection.execute("select version from schema_version").fetchone()
-    if row is None or row[0] < SCHEMA_VERSION:
-        raise Unfit("DATABASE: the schema is an earlier release's; run: twinlock migrate")
+    if _version(connection) < SCHEMA_VERSION:
+        raise Unfit("DATABASE: there is no schema, or an earlier release's; run: twinlock migrate")
 
 
 def migrate(uri: str, schema: Sequence[str], *, then: Callable[[Connection[Row]], None]) -> None:
     """Make the schema once, in one transaction, however many processes try at the same time.
 
     `schema` is idempotent DDL; `then` writes the first rows in the same transaction. Raises Unfit,
-    also where a table is not to be had within two seconds: whoever serves would wait behind it.
+    also where a table is not to be had within two seconds: whoever serves waits behind it.
     """
     arguments = connect_arguments(uri, statement_seconds=0)
     with psycopg.connect(**arguments) as connection:
-        refuse_unfit(connection)
+        refuse_standby(connection)
+        refuse_forgetful(connection)
         connection.execute("set local lock_timeout = 0")
         connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION])
         connection.execute("set local lock_timeout = '2s'")
         connection.execute("set local client_min_messages = warning")
         try:
-            for ddl in (*schema, VERSIONS):
-                connection.execute(ddl.encode())
-        except psycopg.errors.LockNotAvailable:
+            if _version(connection) < SCHEMA_VERSION:  # even what is there would take its tables
+                for ddl in (*schema, VERSIONS):
+                    connection.execute(ddl.encode())
+                connection.execute(PUT_VERSION, [SCHEMA_VERSION])
+            then(connection)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             raise Unfit("DATABASE: somebody holds a table for long; try again later") from None
-        connection.execute(PUT_VERSION, [SCHEMA_VERSION])
-        then(connection)
+
+
+def _version(connection: Connection[Any]) -> int:
+    """Of the schema; 0 where there is none."""
+    row = connection.execute("select to_regclass('schema_version')").fetchone()
+    if row is None or row[0] is None:
+        return 0
+    row = connection.execute("select version from schema_version").fetchone()
+    return int(row[0]) if row else 0
