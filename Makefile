@@ -43,7 +43,7 @@ audit-proof: $(DEV_READY) ## alter an export of 100,000 events in every way and 
 
 attacks: $(DEV_READY) $(CATALOGUES) ## try every attack of docs/attacks.md, at length, and measure what time tells strangers
 	@scripts/test-programs.sh
-	ATTACKS_DEEP=1 $(BIN)/python -m pytest --quiet $$($(BIN)/python -m tests.attacks.table)
+	ATTACKS_DEEP=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --quiet $$($(BIN)/python -m tests.attacks.table)
 	$(BIN)/python -m tests.attacks.timing
 
 check: lint types imports test ## all that CI checks: format, lint, types, import contracts, tests
