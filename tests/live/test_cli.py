@@ -14,6 +14,8 @@ from twinlock.composition import Twinlock
 pytestmark = pytest.mark.live
 
 Run = Callable[..., Result]
+LEFT_OPEN = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+"""kafka-python leaves the sockets open that it tried absent brokers with."""
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_an_erased_member_is_gone(twinlock: Twinlock, run: Run) -> None:
     assert run("demo", "seed").exit_code == 0
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the client, of absent brokers
+@LEFT_OPEN
 def test_the_doctor_says_what_is_wrong_in_one_line_each(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_the_doctor_tells_programs_too(run: Run, monkeypatch: pytest.MonkeyPatch
     assert parts == dict.fromkeys(("database", "clock", "keys", "broker"), True)
 
 
+@LEFT_OPEN
 @pytest.mark.kafka
 def test_the_doctor_asks_any_broker_for_the_topic(
     run: Run, monkeypatch: pytest.MonkeyPatch, kafka: str
