@@ -11,7 +11,7 @@ from api.visits import Arguments, Visit
 from commands.live_login import live_login, require_call
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
-from domain.unbind_ticket import UnbindTicket, refuse_approver, refuse_other_agent, refuse_requester
+from domain.unbind_ticket import UnbindTicket
 from domain.workspace import Workspace
 
 Guard = Callable[[Visit, Arguments], Visit]
@@ -164,28 +164,16 @@ def agent_at_ticket(visit: Visit, path: Arguments) -> Visit:
     return visit
 
 
-def works_ticket(visit: Visit, path: Arguments) -> Visit:
-    """An agent, on somebody else's ticket."""
-    visit = agent_at_ticket(visit, path)
-    assert visit.ticket is not None
-    refuse_requester(visit.ticket, visit.caller.member_id)
-    return visit
+def agent_unless(refuse: Callable[[UnbindTicket, str | None], None]) -> Guard:
+    """An agent, unless the domain refuses this one on the ticket."""
 
+    def guard(visit: Visit, path: Arguments) -> Visit:
+        visit = agent_at_ticket(visit, path)
+        assert visit.ticket is not None
+        refuse(visit.ticket, visit.caller.member_id)
+        return visit
 
-def approves_ticket(visit: Visit, path: Arguments) -> Visit:
-    """An agent whose approval counts."""
-    visit = agent_at_ticket(visit, path)
-    assert visit.ticket is not None
-    refuse_approver(visit.ticket, visit.caller.member_id)
-    return visit
-
-
-def holds_ticket(visit: Visit, path: Arguments) -> Visit:
-    """An agent, on a ticket that is not another agent's."""
-    visit = works_ticket(visit, path)
-    assert visit.ticket is not None
-    refuse_other_agent(visit.ticket, visit.caller.member_id)
-    return visit
+    return guard
 
 
 def _is_requester(visit: Visit) -> bool:

@@ -10,6 +10,7 @@ from commands.approve_ticket import ApproveTicket
 from commands.claim_ticket import ClaimTicket
 from commands.forward_ticket import ForwardTicket
 from commands.reject_ticket import RejectTicket
+from domain.unbind_ticket import refuse_approver, refuse_other_agent, refuse_requester
 from projections import coverage, standing, tickets
 
 calls = Calls("Support")
@@ -45,7 +46,7 @@ def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/claim",
-    guard=guards.works_ticket,
+    guard=guards.agent_unless(refuse_requester),
     answers={200: answers.Ticket},
     refuses=WRONG_PERSON,
 )
@@ -57,7 +58,7 @@ def claim_ticket(visit: Visit, path: TicketPath) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/forward",
-    guard=guards.holds_ticket,
+    guard=guards.agent_unless(refuse_other_agent),
     answers={200: answers.Ticket},
     refuses=WRONG_PERSON,
 )
@@ -69,7 +70,7 @@ def forward_ticket(visit: Visit, path: TicketPath, body: ForwardBody) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/approve",
-    guard=guards.approves_ticket,
+    guard=guards.agent_unless(refuse_approver),
     answers={200: answers.Ticket},
     refuses=(*WRONG_PERSON, "not-bound"),
 )
@@ -83,7 +84,7 @@ def approve_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
 
 @calls.post(
     "/v1/tickets/<ticket_id>/reject",
-    guard=guards.holds_ticket,
+    guard=guards.agent_unless(refuse_other_agent),
     answers={200: answers.Ticket},
     refuses=WRONG_PERSON,
 )

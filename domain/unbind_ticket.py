@@ -132,7 +132,6 @@ def forward(
     ticket: UnbindTicket, agent_id: str, to: str | None, *, known: bool = True
 ) -> tuple[Fact, ...]:
     """Pass the ticket on; `to` is a `known` agent, or None for the queue."""
-    refuse_requester(ticket, agent_id)
     refuse_other_agent(ticket, agent_id)
     if not known:
         raise Malformed("No such agent.")
@@ -143,7 +142,6 @@ def forward(
 
 def reject(ticket: UnbindTicket, agent_id: str) -> tuple[Fact, ...]:
     """Decline."""
-    refuse_requester(ticket, agent_id)
     refuse_other_agent(ticket, agent_id)
     _require_in_review(ticket)
     return (TicketRejected(agent_id=agent_id),)
@@ -219,7 +217,8 @@ def _require_in_review(ticket: UnbindTicket) -> None:
 
 
 def refuse_other_agent(ticket: UnbindTicket, agent_id: str | None) -> None:
-    """Refuse whoever is not the one agent to whom the ticket is assigned."""
+    """Refuse the requester, and whoever is not the one agent to whom the ticket is assigned."""
+    refuse_requester(ticket, agent_id)
     if ticket.assignee not in (None, agent_id):
         raise Forbidden("The ticket is assigned to another agent.")
 

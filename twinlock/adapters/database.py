@@ -202,17 +202,20 @@ class Unfit(Exception):
 
 def refuse_standby(connection: Connection[Any]) -> None:
     """Raise Unfit for a server that takes no writes."""
-    row = connection.execute("select current_setting('transaction_read_only')").fetchone()
-    if row is not None and str(row[0]) == "on":
+    if _setting(connection, "transaction_read_only") == "on":
         raise Unfit("DATABASE: the server takes no writes; is it a standby?")
 
 
 def refuse_forgetful(connection: Connection[Any]) -> None:
     """Raise Unfit for a server that may forget what it acknowledged."""
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
-        row = connection.execute("select current_setting(%s)", [name]).fetchone()
-        if row is not None and str(row[0]) == "off":
+        if _setting(connection, name) == "off":
             raise Unfit(f"DATABASE: the server has {name} off and could lose acknowledged events.")
+
+
+def _setting(connection: Connection[Any], name: str) -> str:
+    row = connection.execute("select current_setting(%s)", [name]).fetchone()
+    return str(row[0]) if row else ""
 
 
 def refuse_unmade(connection: Connection[Any]) -> None:

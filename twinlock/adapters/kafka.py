@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
@@ -96,16 +96,11 @@ class KafkaLog:
         return {"retention.ms": "-1", "retention.bytes": "-1"}
 
     def _ensure_topic(self) -> None:
-        admin = KafkaAdminClient(**self.common)
-        try:
-            if self.topic not in admin.list_topics():
-                admin.create_topics(
-                    [NewTopic(self.topic, self.partitions, -1, topic_configs=self._configs)]
-                )
-        except TopicAlreadyExistsError:
-            pass
-        finally:
-            admin.close()
+        if self.topic in self.topics():
+            return
+        new = NewTopic(self.topic, self.partitions, -1, topic_configs=self._configs)
+        with closing(KafkaAdminClient(**self.common)) as admin, suppress(TopicAlreadyExistsError):
+            admin.create_topics([new])
 
 
 class KafkaWriter:
