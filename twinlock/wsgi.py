@@ -1,14 +1,17 @@
 """The WSGI application, made in each server process after the fork: `twinlock.wsgi:create()`."""
 
+import multiprocessing
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from api.app import create_app
 from twinlock import logs
 from twinlock.backend import backend
 from twinlock.composition import build
+from twinlock.serve import STOP_SECONDS
 from twinlock.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,10 +23,29 @@ ENDING = {signal.SIGTERM, signal.SIGINT}
 def create() -> "WSGIApplication":
     """Read the settings, build, and answer the application; raises WrongSetting."""
     logs.configure()
+    _end_with_the_server()
     handed = backend(build(Settings.read()))
     if threading.current_thread() is threading.main_thread():
         _tell_the_end(handed.streams.stopping)
     return create_app(handed).wsgi_app
+
+
+def _end_with_the_server() -> None:
+    """Have this process end when the one that started it is gone: killed, it tells nobody."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        threading.Thread(
+            target=_watch, args=(server.pid,), name="twinlock-orphan", daemon=True
+        ).start()
+
+
+def _watch(server: int | None) -> None:
+    while os.getppid() == server:
+        time.sleep(1)
+    for _ in range(STOP_SECONDS):  # a process that is still starting passes the signal over
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    os._exit(1)
 
 
 def _tell_the_end(stopping: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""Streams under the real server: they neither starve requests nor hold up the end."""
+"""The real server: streams neither starve requests nor hold up the end, and nobody outlives it."""
 
 import http.client
 import json
@@ -59,3 +59,22 @@ def test_streams_leave_room_for_requests_and_end_with_the_server(
     connection.close()
     assert took < 20, took  # ten seconds, and as many again for a busy machine
     print(f"stopped in {took:.1f} s")
+
+
+def test_nobody_serves_on_when_the_server_was_killed(
+    served: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    address, server = served
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait(60)
+    until = time.monotonic() + 60
+    while _listens(address):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _listens(address: str) -> bool:
+    try:
+        return get(address, "/healthz") == 200
+    except OSError:
+        return False
