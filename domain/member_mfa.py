@@ -63,7 +63,7 @@ class MemberMFA:
     """What the member's stream says; `roles` are by workspace id."""
 
     kind: ClassVar[str] = "member"
-    snapshot_version: ClassVar[int] = 1
+    snapshot_version: ClassVar[int] = 2
 
     id: str
     version: int = 0
@@ -236,11 +236,12 @@ def _granted(
 
 
 def _succeeded(member: MemberMFA, login_id: str | None, at: datetime) -> Changes:
-    """A full success clears the ladder, never the cap."""
+    """A full success clears the ladder, never the cap, nor the hour's tries while that locks."""
+    capped = capped_until(member.failed_at, at)
     return {
         "failures": 0,
         "lock": None,
-        "recovery_failed_at": (),
+        "recovery_failed_at": member.recovery_failed_at if capped else (),
         "last_used_at": at,
         "granted": _granted(member, login_id, at),
     }

@@ -42,8 +42,10 @@ class Model:
             self.lock = max(self.lock, self.now + rungs.get(self.in_row, DAY))
 
     def succeed(self) -> None:
-        """A full success resets the ladder, never the cap."""
-        self.in_row, self.lock, self.hasty = 0, self.now, []
+        """A full success resets the ladder, never the cap, under which the account stays locked."""
+        self.in_row, self.lock = 0, self.now
+        if not self.locked_until():
+            self.hasty = []
 
     def code(self, step: int) -> str:
         """What becomes of the code of a step."""

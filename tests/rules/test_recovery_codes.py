@@ -138,6 +138,12 @@ def test_a_right_one_forgets_the_wrong_ones_of_the_hour() -> None:
     member.when(recovery(RECOVERY[1])).then(Spent)
 
 
+def test_a_right_one_under_the_cap_leaves_the_account_locked_and_forgets_none_of_the_hour() -> None:
+    member = a_capped_member().when(recovery(WRONG), times=4).when(recovery(RECOVERY[0]))
+    member.then(Spent).when(recovery(WRONG)).then_refused(Rejected, RECOVERY_FAILED)
+    member.when(recovery(RECOVERY[1])).then_refused(IsLocked, retry_after=3600)
+
+
 def test_a_wrong_one_while_locked_neither_shortens_nor_repeats_the_lock() -> None:
     until = NOON + timedelta(minutes=15)
     member = a_locked_member().later(minutes=5).when(recovery(WRONG))
