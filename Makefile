@@ -35,7 +35,7 @@ faults: $(DEV_READY) $(CATALOGUES) ## inject faults into real processes and judg
 	@scripts/test-programs.sh
 	$(BIN)/python -m tests.faults $(FAULTS)
 
-bench: $(DEV_READY) ## measure speed beside the limits of the machine, into docs/bench.md; BENCH="checks log" some parts, BENCH=--full a million members
+bench: $(DEV_READY) ## measure speed beside the limits of the machine, into docs/bench.md; BENCH="checks log" some parts
 	$(BIN)/python -m benchmarks $(BENCH)
 
 audit-proof: $(DEV_READY) ## alter an export of 100,000 events in every way and say what the verification finds

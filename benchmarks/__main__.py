@@ -1,13 +1,13 @@
 """`make bench`: measures everything, and writes docs/bench.md with its plots.
 
-Usage: python -m benchmarks [--full] [PART ...]; parts that are not named keep what they found last.
+Usage: python -m benchmarks [PART ...]; parts that are not named keep what they found last.
 """
 
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,35 +25,28 @@ rates: each is taken within one run, beside what the machine itself can do. Targ
 design. What is missed says so.
 """
 COLUMNS = "| what | measured | the machine's limit | ratio | target | |\n|---|---|---|---|---|---|"
-SOME, MANY = 20_000, 1_000_000
-
-
-def parts(*, full: bool) -> dict[str, Callable[[], Findings]]:
-    """The measurements by name."""
-    members, requests = (MANY, 100_000) if full else (SOME, 20_000)
-    return {
-        "checks": checks.measure,
-        "history": history.measure,
-        "log": log.measure,
-        "flushes": flushes.measure,
-        "members": lambda: million.measure(members, requests),
-    }
+PARTS: Mapping[str, Callable[[], Findings]] = {
+    "checks": checks.measure,
+    "history": history.measure,
+    "log": log.measure,
+    "flushes": flushes.measure,
+    "members": million.measure,
+}
 
 
 def main(*words: str) -> None:
     """Measure the parts that are named, or all, and write the page."""
-    known = parts(full="--full" in words)
-    wanted = [word for word in words if word in known] or list(known)
+    wanted = [word for word in words if word in PARTS] or list(PARTS)
     PLOTS.mkdir(exist_ok=True)
     for name in wanted:
         begun, before = datetime.now(UTC), os.getloadavg()[0]
-        findings = known[name]()
+        findings = PARTS[name]()
         told = {"machine": _machine(begun, before), **asdict(findings)}
         (PLOTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
         for plot in findings.plots:
             (PLOTS / f"{plot.name}.svg").write_text(svg(plot))
         print(f"\n{findings.title}\n" + "\n".join(f.line() for f in findings.figures), flush=True)
-    (DOCS / "bench.md").write_text(_page(list(known)))
+    (DOCS / "bench.md").write_text(_page(list(PARTS)))
     print(f"\nwritten: {DOCS / 'bench.md'}")
 
 

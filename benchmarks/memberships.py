@@ -1,47 +1,24 @@
 """Where memberships belong: on the member's stream or within Workspace, at 100,000 members."""
 
-import base64
-import secrets
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from benchmarks.ground import ground
 from commands.ports import Context, Stale
 from domain.facts import Actor, Fact
 from domain.member_facts import MemberAdded
 from domain.member_mfa import MemberMFA
 from domain.workspace import Workspace
 from twinlock.adapters.mapper import decode
-from twinlock.composition import Twinlock, build
-from twinlock.dev.postgres import Postgres
-from twinlock.settings import Settings
+from twinlock.composition import Twinlock
 
 BATCH = 500
 WRITERS = 8
 ADDED = 400
 Added = Callable[[int], tuple[type[Any], str]]
-
-
-@contextmanager
-def installation() -> Iterator[Twinlock]:
-    """A Twinlock on a PostgreSQL of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o711)
-        server = Postgres(Path(folder) / "postgres")
-        server.start()
-        key = f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        twinlock = build(Settings(database=server.uri, master_key=key))
-        twinlock.migrate()
-        try:
-            yield twinlock
-        finally:
-            twinlock.close()
-            server.stop()
 
 
 def context(twinlock: Twinlock) -> Context:
@@ -109,7 +86,8 @@ def milliseconds(work: Callable[[], object], times: int) -> float:
 
 def main(members: int) -> None:
     """Print the table."""
-    with installation() as twinlock:
+    with ground() as here:
+        twinlock = here.twinlock
         fill(twinlock, members)
         within = milliseconds(lambda: folded(twinlock, "workspace/within"), 3)
         twinlock.store.append(context(twinlock), (MemberMFA("one"), [joined("one")]))
