@@ -269,7 +269,10 @@ class Audit(Shape):
 
 
 class Events(Shape):
-    """CloudEvents in the order of positions; go on with `after=next_after`."""
+    """CloudEvents in the order of positions; go on with `after=next_after` until that stays.
+
+    A page may be empty before: what `types` or the token's scope leave out counts as looked at.
+    """
 
     events: list[dict[str, Any]]
     next_after: int

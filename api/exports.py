@@ -93,10 +93,9 @@ def _rows(visit: Visit, wanted: Wanted, found: Summary) -> Iterator[Row]:
     after, last = wanted.after, found.last or 0
     while after < last:
         with visit.backend.reads.connection() as connection:
-            rows = audit_trail.page(connection, wanted.filter, after=after, limit=PAGE)
-        kept = [row for row in rows if row.position <= last]
-        yield from kept
-        after = kept[-1].position if len(kept) == PAGE else last
+            rows = audit_trail.page(connection, wanted.filter, after=after, until=last, limit=PAGE)
+        yield from rows
+        after = rows[-1].position if len(rows) == PAGE else last
 
 
 def _manifest(visit: Visit, wanted: Wanted, found: Summary) -> str:

@@ -44,6 +44,12 @@ F = TypeVar("F", bound=Fact)
 FACTS: dict[str, type[Fact]] = {}
 """Every current fact by its topic."""
 
+
+def wire_names() -> frozenset[str]:
+    """The permanent names of all facts, without versions."""
+    return frozenset(fact.wire_name for fact in FACTS.values())
+
+
 Upcaster = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 UPCASTERS: dict[str, tuple[str, Upcaster]] = {}
 """Older topics: each with its successor's, and the function that makes the successor's data."""

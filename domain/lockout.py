@@ -20,12 +20,15 @@ def lock_after(failures: int) -> timedelta | None:
     return timedelta(hours=1) if failures < 20 else timedelta(hours=24)
 
 
-def capped_until(failures: Sequence[datetime], at: datetime) -> datetime | None:
+def cap_until(failures: Sequence[datetime]) -> datetime | None:
     """When the oldest of the last `CAP` failures leaves the window; None while there are fewer."""
-    if len(failures) < CAP:
-        return None
-    until = failures[-CAP] + CAP_WINDOW
-    return until if until > at else None
+    return failures[-CAP] + CAP_WINDOW if len(failures) >= CAP else None
+
+
+def capped_until(failures: Sequence[datetime], at: datetime) -> datetime | None:
+    """The same, where that is still to come."""
+    until = cap_until(failures)
+    return until if until and until > at else None
 
 
 def attempts_left(failures: int, failed_at: Sequence[datetime], at: datetime) -> int:

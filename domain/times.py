@@ -1,7 +1,13 @@
-"""Times as text, in the one form that leaves: RFC 3339, in UTC."""
+"""Times as text: RFC 3339, with any offset as it comes, and in UTC as it leaves."""
 
+import re
 from datetime import UTC, datetime
 from typing import overload
+
+RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
 
 
 @overload
@@ -16,3 +22,13 @@ def rfc3339(at: datetime | None, timespec: str = "auto") -> str | None:
     `timespec` is that of `datetime.isoformat`; "auto" leaves out microseconds that are zero.
     """
     return at.astimezone(UTC).isoformat(timespec=timespec)[:-6] + "Z" if at else None
+
+
+def moment(text: str) -> datetime:
+    """The time that the text says, in UTC; raises ValueError."""
+    if not RFC3339.fullmatch(text):
+        raise ValueError("is no RFC 3339 time with an offset")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None

@@ -1,9 +1,10 @@
 """Verifies an audit export with nothing but Python's standard library, after docs/proof.md.
 
-    python examples/check_export.py FILE KEY
+    python examples/check_export.py FILE KEYS
 
-KEY is the line of `twinlock audit key` that you were given. It says whether the export is exactly
-what was signed; `twinlock audit verify` also says what is wrong with one that is not.
+KEYS are the lines of `twinlock audit key` that you were given: the notary's key, and those that it
+had before. It says whether the export is exactly what was signed; `twinlock audit verify` also says
+what is wrong with one that is not.
 """
 
 import base64
@@ -74,27 +75,37 @@ def signed(public: bytes, signature: bytes, message: bytes) -> bool:
     return s < ORDER and left == (both[0] * inverse % P, both[1] * inverse % P)
 
 
-def opened(note: str, key: str) -> list[str]:
+def opened(note: str, keys: str) -> list[str]:
     """The lines of a signed note's text."""
-    name, _, rest = key.strip().partition("+")
-    public = base64.b64decode(rest.partition("+")[2])[1:]
     text, _, signature = note.rpartition("\n\n")
     line, encoded = signature.rstrip("\n").rsplit(" ", 1)
     raw = base64.b64decode(encoded)
-    must(line == f"— {name}", "signed by somebody else")
-    must(raw[:4] == sha256(name.encode(), b"\n\x01", public)[:4], "signed with another key")
-    must(signed(public, raw[4:], f"{text}\n".encode()), "a signature is wrong")
-    return text.split("\n")
+    for key in keys.split():
+        name, _, rest = key.partition("+")
+        public = base64.b64decode(rest.partition("+")[2])[1:]
+        hashed = sha256(name.encode(), b"\n\x01", public)[:4]
+        if (line, raw[:4]) == (f"— {name}", hashed):
+            must(signed(public, raw[4:], f"{text}\n".encode()), "a signature is wrong")
+            return text.split("\n")
+    raise NotProven("signed by somebody else, or with another key")
 
 
 def leaf(event: dict[str, Any]) -> bytes:
     """The hash of an event."""
-    parts = [b"\0\1", int(event["position"]).to_bytes(8, "big")]
-    for name in ("stream", "version", "topic", "state"):
-        value = event[name]
-        raw = value.to_bytes(8, "big") if isinstance(value, int) else value.encode()
-        parts += [raw] if name == "version" else [len(raw).to_bytes(4, "big"), raw]
-    return sha256(*parts)
+    encoded = event.get("state_base64")
+    state = event["state"].encode() if encoded is None else base64.b64decode(encoded, validate=True)
+    return sha256(
+        b"\0\1",
+        event["position"].to_bytes(8, "big"),
+        sized(event["stream"].encode()),
+        event["version"].to_bytes(8, "big"),
+        sized(event["topic"].encode()),
+        sized(state),
+    )
+
+
+def sized(raw: bytes) -> bytes:
+    return len(raw).to_bytes(4, "big") + raw
 
 
 class Tree:
@@ -119,23 +130,23 @@ class Tree:
 class Check:
     """Reads an export line by line."""
 
-    def __init__(self, head: dict[str, Any], key: str) -> None:
-        self.manifest, self.key = head["manifest"], key
+    def __init__(self, head: dict[str, Any], keys: str) -> None:
+        self.manifest, self.keys = head["manifest"], keys
         self.tree, self.count, self.ended = Tree(), 0, False
         self.expected: list[tuple[int, bytes]] = []
         self.roots: dict[int, str] = {}
         self.sizes, self.kept = list[int](), list[str]()
         must(set(head) == {"format", "manifest", "signature", "keys"}, "the header is another one")
         told = json.dumps(self.manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        opened(f"{told}\n\n{head['signature']}\n", key)
+        opened(f"{told}\n\n{head['signature']}\n", keys)
 
     def take(self, said: dict[str, Any]) -> None:
         must(not self.ended, "something stands behind the end")
         match sorted(said):
-            case ["position", "state", "stream", "topic", "version"]:
+            case ["position", "state" | "state_base64", "stream", "topic", "version"]:
                 self.event(said)
             case ["chunk", "seal"]:
-                self.seal(opened(said["seal"], self.key), said["chunk"])
+                self.seal(opened(said["seal"], self.keys), said["chunk"])
             case ["checkpoint"]:
                 self.sizes.append(self.checkpoint(said["checkpoint"]))
             case ["kept"]:
@@ -146,7 +157,7 @@ class Check:
                 must(self.ended, "a line that is none of this export")
 
     def checkpoint(self, note: str) -> int:
-        lines = opened(note, self.key)
+        lines = opened(note, self.keys)
         size = int(lines[1])
         must(lines[0] == self.manifest["origin"], "a checkpoint of another history")
         must(self.tree.size == 0, "a checkpoint stands behind the first seal")
@@ -191,11 +202,11 @@ def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def check(path: Path, key: str) -> str:
+def check(path: Path, keys: str) -> str:
     """What was verified; raises NotProven."""
     with path.open(encoding="utf-8", newline="\n") as file:
         said = (json.loads(line, object_pairs_hook=plain) for line in file)
-        one = Check(next(said, {}), key)
+        one = Check(next(said, {}), keys)
         for each in said:
             one.take(each)
     return one.finish()

@@ -7,6 +7,7 @@
 --
 --   2026-03  12  approved 10  rejected 2  median hours 3.5
 
+SET spark.sql.session.timeZone = UTC;
 CREATE OR REPLACE TEMPORARY VIEW events USING parquet OPTIONS (path 'history');
 
 WITH tickets AS (

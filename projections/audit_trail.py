@@ -1,7 +1,7 @@
 """The audit trail: one row for each event, in the order of positions."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,35 +107,26 @@ def apply(cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
 
 
 def page(
-    connection: Connection[Any], wanted: Filter, *, after: int = 0, limit: int = 50
+    connection: Connection[Any],
+    wanted: Filter,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    limit: int = 50,
 ) -> list[Row]:
-    """A page of rows behind the position `after`, up to where the trail is complete."""
-    query, values = _query(connection, wanted, after)
-    with connection.cursor(row_factory=class_row(Row)) as cursor:
-        return cursor.execute(
-            query + SQL(" LIMIT %(limit)s"), {**values, "limit": limit}
-        ).fetchall()
+    """A page of rows behind the position `after`, up to where the trail is complete.
 
-
-def stream(connection: Connection[Any], wanted: Filter, *, after: int = 0) -> Iterator[Row]:
-    """Every row behind `after` that is complete now, in constant memory, on this connection."""
-    query, values = _query(connection, wanted, after)
-    with (
-        connection.transaction(),
-        connection.cursor("audit_trail", row_factory=class_row(Row)) as cursor,
-    ):
-        cursor.itersize = 500
-        yield from cursor.execute(query, values)
-
-
-def _query(
-    connection: Connection[Any], wanted: Filter, after: int
-) -> tuple[Composed, dict[str, Any]]:
-    """Rows come only up to the complete position: a cursor never steps over a late one."""
+    Beyond that a cursor might step over a late row. `until` is a position up to which it has been
+    complete: while a log is read again it is not said to be, and the rows are there all the same.
+    """
     asked, values = matching(wanted)
-    where = SQL(" WHERE position > %(after)s AND position <= %(complete)s{} ORDER BY position")
-    complete = complete_up_to(connection, KEY)
-    return COLUMNS + where.format(asked), {**values, "after": after, "complete": complete}
+    last = complete_up_to(connection, KEY) if until is None else until
+    query = COLUMNS + SQL(
+        " WHERE position > %(after)s AND position <= %(last)s{} ORDER BY position LIMIT %(limit)s"
+    ).format(asked)
+    with connection.cursor(row_factory=class_row(Row)) as cursor:
+        values |= {"after": after, "last": last, "limit": limit}
+        return cursor.execute(query, values).fetchall()
 
 
 def matching(wanted: Filter) -> tuple[Composed, dict[str, Any]]:

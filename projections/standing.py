@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +9,7 @@ from psycopg import Connection, Cursor
 from pydantic import TypeAdapter
 
 from domain import member_mfa, workspace
-from domain.lockout import CAP, CAP_WINDOW
+from domain.lockout import cap_until
 from domain.member_mfa import MemberMFA
 from domain.workspace import Workspace
 from projections.folding import Folded, Folding
@@ -120,7 +119,7 @@ def member_row(after: MemberMFA, position: int) -> tuple[Any, ...]:
         position,
         after.bound,
         after.lock,
-        _cap_until(after),
+        cap_until(after.failed_at),
         MEMBERS.write(after),
     )
 
@@ -140,11 +139,6 @@ def workspace_row(after: Workspace, position: int) -> tuple[Any, ...]:
 def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Turn rows into the columns that `unnest` takes."""
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _cap_until(member: MemberMFA) -> datetime | None:
-    full = len(member.failed_at) >= CAP
-    return member.failed_at[-CAP] + CAP_WINDOW if full else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from domain import stored
+from domain.facts import wire_names
 from domain.notes import BadNote, Key, split_notes
 from domain.tampering import Finding
 from projections.audit_summary import given
 from projections.audit_trail import Filter
 from twinlock.adapters.signing import verified
-from twinlock.cli_replay import moment
+from twinlock.cli_replay import Since, Until, since_until
 from twinlock.exporting import kept_outside, known, write_export
 from twinlock.outputs import Telling
 from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, AsJson, fail, opened
@@ -51,23 +52,27 @@ def export(
     ticket: Id = None,
     actor: Id = None,
     type_: Annotated[str | None, typer.Option("--type", help="A wire name.")] = None,
-    since: Annotated[str | None, typer.Option(help="RFC 3339, inclusive.")] = None,
-    until: Annotated[str | None, typer.Option(help="RFC 3339, inclusive.")] = None,
+    since: Since = None,
+    until: Until = None,
     checkpoint: Kept = None,
 ) -> None:
     """Write the history, or what the filters let through, with everything that verifies it.
 
     The export itself becomes an event. Exit codes: 0 done; 1 done, but the history is not what
-    was signed; 2 a wrong argument; 3 the database is away; 4 the file could not be finished.
+    was signed, or the filters have not seen all of it; 2 a wrong argument; 3 the database is away,
+    or the audit trail is late; 4 the file could not be finished, and is not there.
     """
+    if type_ is not None and type_ not in wire_names():
+        fail(f"--type: {type_} is no event type; docs/events.md lists them", WRONG)
+    begin, end = since_until(since, until)
     wanted = Filter(
         workspace_id=workspace,
         member_id=member,
         ticket_id=ticket,
         actor=actor,
         type=type_,
-        since=moment("--since", since),
-        until=moment("--until", until),
+        since=begin,
+        until=end,
     )
     notes = _notes(checkpoint)
     with opened() as twinlock, Telling("export") as tell:
@@ -78,7 +83,7 @@ def export(
         except BadNote as bad:
             fail(f"--checkpoint: {bad}", WRONG)
         except (MissingNodes, NotInTheHistory) as error:
-            fail(str(error), REFUSED)
+            fail(str(error), BROKEN_OFF)
     places = f", positions {done.first:,} to {done.last:,}" if done.count else ""
     typer.echo(f"{file}: {done.count:,} events{places}")
     signed = done.checkpoint
@@ -142,7 +147,7 @@ def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
     else:
         what = f"{one.edge.size:,} events up to position {one.edge.position:,}"
         lines = [*_lines(one.findings), *_unreadable(source.unreadable)]
-        typer.echo("\n".join([*lines, _verdict(one.findings, what)]))
+        typer.echo("\n".join([*lines, _verdict(one.findings, what, whole=True)]))
     raise typer.Exit(_code(one.findings, ()))
 
 
@@ -240,7 +245,8 @@ def _shown(report: Report) -> str:
     lines += _lines(report.findings)
     lines += _unreadable(report.unreadable)
     lines += [f"not compared: {what}" for what in report.unchecked]
-    return "\n".join([*lines, _verdict(report.findings, f"{report.events:,} events")])
+    whole = report.manifest is not None and not report.manifest.filter
+    return "\n".join([*lines, _verdict(report.findings, f"{report.events:,} events", whole=whole)])
 
 
 def _lines(findings: list[Finding]) -> list[str]:
@@ -255,7 +261,10 @@ def _unreadable(positions: list[int]) -> list[str]:
     return [*named, *([f"and {more:,} more"] if more > 0 else [])]
 
 
-def _verdict(findings: list[Finding], what: str) -> str:
+def _verdict(findings: list[Finding], what: str, *, whole: bool) -> str:
     if findings:
         return f"NOT PROVEN: {len(findings):,} findings in {what}"
-    return f"proven: {what}, each as it was signed, in its place, and none missing"
+    more = (
+        ", and none missing" if whole else "; what the filter left out is for the exporter to say"
+    )
+    return f"proven: {what}, each as it was signed, in its place{more}"

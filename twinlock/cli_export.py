@@ -9,7 +9,7 @@ import typer
 
 from twinlock.adapters import parquet as files
 from twinlock.adapters.parquet import NotInstalled
-from twinlock.cli_replay import First, Last, Since, Types, Until, Workspace, moment
+from twinlock.cli_replay import First, Last, Since, Types, Until, Workspace, since_until
 from twinlock.composition import Twinlock
 from twinlock.outputs import Telling, whole_file
 from twinlock.running import BROKEN_OFF, REFUSED, WRONG, fail, opened
@@ -44,16 +44,20 @@ def parquet(
     """Write events to Parquet; a file is whole or not there.
 
     Into a folder goes one file for each run, from where the last one ended: run it again for what
-    is new. Exit codes: 0 done; 1 an event cannot be read; 2 a wrong argument, or pyarrow is
-    missing; 3 the database is away; 4 the file could not be finished, and is not there.
+    is new. It takes the whole history, up to --to-position at most. Exit codes: 0 done; 1 an event
+    cannot be read; 2 a wrong argument, or pyarrow is missing; 3 the database is away; 4 the file
+    could not be finished, and is not there.
     """
     if target.is_dir():
-        first = max(first, _last_there(target) + 1)
+        if first > 1 or since or until or types or workspace:
+            fail("a folder takes the whole history: name a file for a part of it", WRONG)
+        first = _last_there(target) + 1
+    begin, end = since_until(since, until)
     wanted = Slice(
         first=first,
         last=last,
-        since=moment("--since", since),
-        until=moment("--until", until),
+        since=begin,
+        until=end,
         types=frozenset(types or ()),
         workspace_id=workspace,
     )
@@ -71,7 +75,8 @@ def parquet(
 def _write(twinlock: Twinlock, wanted: Slice, target: Path) -> str:
     with ExitStack() as stack:
         connection = stack.enter_context(twinlock.connect())
-        if target.is_dir() and wanted.first > history.head(connection):
+        newest = min(filter(None, (wanted.last, history.head(connection))), default=0)
+        if target.is_dir() and wanted.first > newest:
             return f"{target}: nothing new behind position {wanted.first - 1}"
         where = slices.span(connection, wanted)
         if target.is_dir():

@@ -1,15 +1,17 @@
 """`twinlock replay`: the history, or a slice of it, to the terminal, a file or another topic."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
+from domain.times import moment
 from twinlock.backend import envelope, side_topic
 from twinlock.composition import Twinlock
 from twinlock.outputs import Telling, whole_file
@@ -22,11 +24,16 @@ from workers.ports import LogUnavailable, LogWriter, Outgoing, StoredRecord
 from workers.slices import Slice, Unreadable
 
 WINDOW = 500
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 Shown = Callable[[StoredRecord], str]
 First = Annotated[int, typer.Option("--from-position", min=1, help="The first position.")]
 Last = Annotated[int | None, typer.Option("--to-position", min=1, help="The last position.")]
-Since = Annotated[str | None, typer.Option(help="Not before this time (RFC 3339).")]
-Until = Annotated[str | None, typer.Option(help="Not after this time (RFC 3339).")]
+Since = Annotated[
+    str | None, typer.Option(help="Not before this time (RFC 3339), or this day in UTC.")
+]
+Until = Annotated[
+    str | None, typer.Option(help="Not after this time (RFC 3339), or this day in UTC.")
+]
 Types = Annotated[list[str] | None, typer.Option("--type", help="Of this type; may be repeated.")]
 Member = Annotated[str | None, typer.Option(help="About this member.")]
 Workspace = Annotated[str | None, typer.Option(help="About this workspace.")]
@@ -57,11 +64,12 @@ def replay(
     Exit codes: 0 done; 1 an event cannot be read; 2 a wrong argument; 3 the database is away;
     4 the file or topic could not be finished (a file is then not there).
     """
+    begin, end = since_until(since, until)
     wanted = Slice(
         first=first,
         last=last,
-        since=moment("--since", since),
-        until=moment("--until", until),
+        since=begin,
+        until=end,
         types=frozenset(types or ()),
         member_id=member,
         workspace_id=workspace,
@@ -81,15 +89,23 @@ def replay(
             _write(output, read, (lambda one: _cloud_event(wrap, one)) if as_json else _line)
 
 
-def moment(name: str, text: str | None) -> datetime | None:
-    """A time with an offset, or a date, which begins at midnight UTC."""
+def since_until(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both as times, in order; of a date, the first and the last moment of it in UTC."""
+    first, last = _moment("--since", since, time.min), _moment("--until", until, time.max)
+    if first and last and first > last:
+        fail("--since: lies behind --until", WRONG)
+    return first, last
+
+
+def _moment(name: str, text: str | None, of_day: time) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        if DATE.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), of_day, UTC)
+        return moment(text)
     except ValueError:
-        fail(f"{name}: is no RFC 3339 time", WRONG)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        fail(f"{name}: is neither a date nor an RFC 3339 time with an offset", WRONG)
 
 
 def _write(output: Path | None, read: Iterable[StoredRecord], shown: Shown) -> None:

@@ -27,6 +27,7 @@ from workers import checkpoints
 from workers.audit_export import Export
 from workers.checkpoints import FileWitness
 from workers.notary import Contradiction, hash_new, sign
+from workers.parking import parked_records
 
 SPREAD_WHOLE: Final = 1000
 SPREAD_PICKED: Final = 64
@@ -81,6 +82,8 @@ def write_export(
             file.write(export.header(given, made_at, twinlock.notary.keys))
             body.seek(0)
             shutil.copyfileobj(body, file, 1 << 20)
+        if given:
+            warnings += _unseen(connection, checkpoint.position)
     if export.differing:
         places = ", ".join(map(str, export.differing[:10]))
         warnings.append(f"events are not what was signed, among them those at {places}")
@@ -131,16 +134,20 @@ def _newest(twinlock: Twinlock, connection: Connection[Any]) -> Checkpoint:
 def _positions(twinlock: Twinlock, wanted: Filter, until: int) -> Iterator[int]:
     wait_visible(twinlock.reads, audit_trail.KEY, until, PATIENCE)
     after = 0
-    while True:
+    while after < until:
         with twinlock.reads.connection() as connection:
-            rows = audit_trail.page(connection, wanted, after=after, limit=PAGE)
-        for row in rows:
-            if row.position > until:
-                return
-            yield row.position
-        if len(rows) < PAGE:
-            return
-        after = rows[-1].position
+            rows = audit_trail.page(connection, wanted, after=after, until=until, limit=PAGE)
+        yield from (row.position for row in rows)
+        after = rows[-1].position if len(rows) == PAGE else until
+
+
+def _unseen(connection: Connection[Any], until: int) -> Iterator[str]:
+    """A filter sees what the audit trail shows, and what is parked it does not show."""
+    parked = parked_records(connection, audit_trail.KEY)
+    places = [one.position for one in parked if one.position and one.position <= until]
+    if places:
+        shown = ", ".join(map(str, places[:10]))
+        yield f"events are parked, so that no filter saw them, among them those at {shown}"
 
 
 def _record(twinlock: Twinlock, export: Export, export_id: str, given: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
+from domain.lockout import cap_until
 from domain.member_mfa import MemberMFA
 from domain.refusals import Unreadable
 from domain.times import rfc3339
@@ -201,13 +202,19 @@ def state(member: MemberMFA) -> bytes:
         "status": "bound" if member.bound else "not_bound",
         "bound_at": _written(member.bound_at),
         "last_used_at": _written(member.last_used_at),
-        "lock_until": _written(member.lock),
+        "lock_until": _written(_lock_until(member)),
         "recovery_codes_left": member.recovery_codes_left,
         "open_ticket_id": member.open_ticket,
         "epoch": member.epoch,
         "workspaces": dict(member.roles),
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _lock_until(member: MemberMFA) -> datetime | None:
+    """The later end of ladder and cap, whether it is over or not: a state is put once."""
+    ends = (member.lock, cap_until(member.failed_at))
+    return max(filter(None, ends), default=None)
 
 
 def _written(at: datetime | None) -> str | None:

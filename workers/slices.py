@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 
 from domain import stored
-from domain.facts import FACTS
+from domain.facts import FACTS, wire_names
 from domain.refusals import Malformed
 from projections.journal import COLUMNS, EVENTS
 from workers import history
@@ -61,7 +61,7 @@ class Span:
 
 def known_types() -> frozenset[str]:
     """Wire names, with and without versions."""
-    return frozenset(FACTS) | {fact.wire_name for fact in FACTS.values()}
+    return frozenset(FACTS) | wire_names()
 
 
 def span(connection: Connection[Any], wanted: Slice) -> Span:

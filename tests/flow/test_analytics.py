@@ -114,6 +114,38 @@ def test_a_folder_gets_what_is_new_at_each_run(twinlock: Twinlock, tmp_path: Pat
     assert read["type"][0] == "workspace.created"
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        ["--from-position", "2"],
+        ["--since", "2026-05-01"],
+        ["--until", "2026-05-01"],
+        ["--type", "mfa.bound"],
+        ["--workspace", "acme"],
+    ],
+    ids=lambda part: part[0],
+)
+def test_a_folder_takes_no_part_that_later_runs_would_take_for_all(
+    twinlock: Twinlock, tmp_path: Path, part: list[str]
+) -> None:
+    some_members(twinlock)
+    said = run_twinlock(twinlock, "export", "parquet", str(tmp_path), *part)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "a folder takes the whole history" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_end_early_and_goes_on_there(twinlock: Twinlock, tmp_path: Path) -> None:
+    parquet: Any = pytest.importorskip("pyarrow.parquet")
+    last, folder = some_members(twinlock), str(tmp_path)
+    assert run_twinlock(twinlock, "export", "parquet", folder, "--to-position", "5").code == 0
+    again = run_twinlock(twinlock, "export", "parquet", folder, "--to-position", "5")
+    assert (again.code, "nothing new behind position 5" in again.out) == (0, True)
+    assert run_twinlock(twinlock, "export", "parquet", folder).code == 0
+    read = parquet.read_table(tmp_path).to_pydict()
+    assert sorted(read["position"]) == list(range(1, last + 1))
+
+
 def test_what_fails_leaves_no_file(twinlock: Twinlock, tmp_path: Path) -> None:
     some_members(twinlock)
     target = tmp_path / "events.parquet"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -421,25 +421,90 @@ def projected(twinlock: Twinlock) -> Iterator[None]:
 
 @pytest.mark.parametrize("picked", [False, True], ids=["everything", "picked"])
 def test_an_export_is_verified_without_us(grown: Twinlock, tmp_path: Path, picked: bool) -> None:
-    """By examples/check_export.py, which shares no line with the application."""
     path, key = tmp_path / "x.ndjson", str(grown.notary.keys[0])
     with projected(grown):
         export(grown, path, notes(grown)[1], **({"type": "token.revoked"} if picked else {}))
 
-    def check() -> str:
-        program = str(ROOT / "examples/check_export.py")
-        command = [sys.executable, "-I", "-S", program, str(path), key]
-        return str(subprocess.run(command, capture_output=True, text=True).stderr)
-
-    assert check() == ""
+    assert checker(path, key) == ""
     whole = path.read_bytes().splitlines(keepends=True)
     lines = Lines(whole)
     lines.change(30, b"operator", b"Operator")
     path.write_bytes(b"".join(lines.all))
-    assert f"event {lines.positions[30]} is not what was sealed" in check()
+    assert f"event {lines.positions[30]} is not what was sealed" in checker(path, key)
     if not picked:
         for case in ALL:
             lines = Lines(whole)
             case.do(lines)
             path.write_bytes(b"".join(lines.all))
-            assert "NOT PROVEN" in check(), case.name
+            assert "NOT PROVEN" in checker(path, key), case.name
+
+
+def checker(path: Path, keys: str) -> str:
+    """What examples/check_export.py, which shares no line with the application, has against it."""
+    program = str(ROOT / "examples/check_export.py")
+    command = [sys.executable, "-I", "-S", program, str(path), keys]
+    return str(subprocess.run(command, capture_output=True, text=True).stderr)
+
+
+def test_after_a_rotation_an_export_is_verified_with_both_keys(
+    twinlock: Twinlock, tmp_path: Path
+) -> None:
+    history(twinlock, 30)
+    notarise(twinlock)
+    old = str(twinlock.notary.keys[0])
+    twinlock.notary.rotate(datetime.now(UTC))
+    history(twinlock, 30, name="later")
+    path = tmp_path / "x.ndjson"
+    export(twinlock, path)
+    both = "\n".join(map(str, twinlock.notary.keys))
+    assert checker(path, both) == ""
+    assert "with another key" in checker(path, str(twinlock.notary.keys[0]))
+    assert "with another key" in checker(path, old)
+    assert verify(path.read_bytes().splitlines(keepends=True), keys=()).findings == []
+
+
+def test_the_verdict_on_a_part_leaves_the_filter_to_the_exporter(
+    grown: Twinlock, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.ndjson"
+    with projected(grown):
+        export(grown, path, type="token.revoked")
+    said = run_twinlock(grown, "audit", "verify", str(path)).out
+    assert said.endswith("in its place; what the filter left out is for the exporter to say\n")
+
+
+def test_parked_events_that_no_filter_saw_are_told(twinlock: Twinlock, tmp_path: Path) -> None:
+    history(twinlock, 12)
+    do(twinlock, "update stored_events set topic = 'of.tomorrow.v1' where notification_id = 5")
+    notarise(twinlock)
+    with projected(twinlock):
+        picked = export(twinlock, tmp_path / "x.ndjson", type="token.revoked")
+        whole = export(twinlock, tmp_path / "y.ndjson")
+    (warning,) = picked.warnings
+    assert "no filter saw them, among them those at 5" in warning
+    assert list(whole.warnings) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--type", "mfa.unbund"], "mfa.unbund is no event type"),
+        (["--type", "mfa.unbound.v1"], "mfa.unbound.v1 is no event type"),
+        (["--since", "2026-05-02", "--until", "2026-05-01"], "--since: lies behind --until"),
+    ],
+)
+def test_a_filter_that_nothing_passes_is_refused(
+    grown: Twinlock, tmp_path: Path, options: list[str], words: str
+) -> None:
+    path = tmp_path / "x.ndjson"
+    said = run_twinlock(grown, "audit", "export", str(path), *options)
+    assert (said.code, words in said.err, path.exists()) == (2, True, False)
+
+
+def test_without_its_tree_an_export_is_not_there(twinlock: Twinlock, tmp_path: Path) -> None:
+    history(twinlock, 300)
+    notarise(twinlock)
+    do(twinlock, "delete from notary_tiles where level = 0 and tile = 0")
+    path = tmp_path / "x.ndjson"
+    said = run_twinlock(twinlock, "audit", "export", str(path))
+    assert (said.code, path.exists()) == (4, False)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import jsonschema
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 
+from domain.lockout import CAP, CAP_WINDOW
 from domain.member_facts import Erased
 from domain.member_mfa import MemberMFA
 from domain.refusals import Unavailable
@@ -166,3 +168,12 @@ def test_what_a_deposed_leader_put_last_is_put_right(
     putting()
     until(on_kafka, append(twinlock, MemberMFA, "m2", accepted(8)))
     assert table(topic)["member/m1"] == before
+
+
+def test_the_lock_that_is_told_is_the_later_of_ladder_and_cap() -> None:
+    noon, capped = datetime(2026, 5, 1, 12, tzinfo=UTC), datetime(2026, 5, 31, 12, tzinfo=UTC)
+    member = replace(MemberMFA("m"), failed_at=(noon,) * CAP)
+    for lock, told in ((None, capped), (noon, capped), (capped + CAP_WINDOW, capped + CAP_WINDOW)):
+        said = json.loads(state(replace(member, lock=lock)))["lock_until"]
+        assert datetime.fromisoformat(said) == told
+    assert json.loads(state(replace(member, failed_at=(noon,) * (CAP - 1))))["lock_until"] is None

@@ -56,6 +56,9 @@ def test_the_history_is_printed_in_order(twinlock: Twinlock, history: int) -> No
         (["--workspace", "w2"], [10]),
         (["--since", "2026-05-01T09:30:00Z"], [8, 9, 10, 11]),
         (["--since", "2026-05-01T09:30:00Z", "--until", "2026-05-01T09:45:00Z"], [8]),
+        (["--since", "2026-05-01T11:30:00+02:00", "--until", "2026-05-01"], [8, 9, 10, 11]),
+        (["--since", "2026-05-02"], []),
+        (["--until", "2026-04-30"], []),
     ],
 )
 def test_a_slice_is_bounded_and_filtered(
@@ -80,7 +83,10 @@ def test_as_json_it_is_what_kafka_carries(twinlock: Twinlock, history: int) -> N
         (["--from-position", "5", "--to-position", "4"], "first position lies behind the last"),
         (["--type", "mfa.bond"], "mfa.bond is no event type"),
         (["--type", "mfa.bound.v2"], "mfa.bound.v2 is no event type"),
-        (["--since", "yesterday"], "--since: is no RFC 3339 time"),
+        (["--since", "yesterday"], "--since: is neither a date nor an RFC 3339 time"),
+        (["--since", "2026-05-01T09:30:00"], "--since: is neither a date nor an RFC 3339 time"),
+        (["--until", "2026-05-32"], "--until: is neither a date nor an RFC 3339 time"),
+        (["--since", "2026-05-02", "--until", "2026-05-01"], "--since: lies behind --until"),
         (["--to-topic", "copy"], "TWINLOCK_KAFKA: is missing"),
         (["--to-topic", "copy", "--output", "x"], "give one of them"),
     ],
