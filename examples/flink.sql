@@ -9,11 +9,11 @@
 CREATE TABLE events (
     id STRING,
     `type` STRING,
-    subject STRING,
     `time` TIMESTAMP_LTZ(6),
     workspaceid STRING,
-    data MAP<STRING, STRING>,
-    WATERMARK FOR `time` AS `time` - INTERVAL '10' SECOND
+    -- What stands in for an unreadable event has no time, and falls out of every window.
+    happened AS COALESCE(CAST(`time` AS TIMESTAMP_LTZ(3)), TO_TIMESTAMP_LTZ(0, 3)),
+    WATERMARK FOR happened AS happened - INTERVAL '10' SECOND
 ) WITH (
     'connector' = 'kafka',
     'topic' = 'twinlock.events',
@@ -27,6 +27,6 @@ CREATE TABLE events (
 
 -- A record may be repeated; its id is then the same, so ids are counted once.
 SELECT window_start, workspaceid, COUNT(DISTINCT id) AS refused
-FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '1' MINUTE))
+FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(happened), INTERVAL '1' MINUTE))
 WHERE `type` = 'twinlock.mfa.code_rejected.v1'
 GROUP BY window_start, window_end, workspaceid;
