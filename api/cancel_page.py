@@ -1,6 +1,7 @@
 """The page behind the mailed link: a button that cancels a ticket; looking changes nothing."""
 
 import re
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, g, request
@@ -99,8 +100,10 @@ def _context(backend: Backend, ticket: UnbindTicket) -> Context:
 
 
 def _given_token() -> str:
-    form = parse_qs(current().body().decode("ascii", "replace"), max_num_fields=4)
-    return form.get("token", [""])[0]
+    with suppress(ValueError):  # of too many fields
+        form = parse_qs(current().body().decode("ascii", "replace"), max_num_fields=4)
+        return form.get("token", [""])[0]
+    return ""
 
 
 def _refused(refusal: Refusal) -> Response:

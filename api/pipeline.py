@@ -61,6 +61,8 @@ class Pipeline:
         call = self.calls.get(here.endpoint or "")
         if call is None:
             return None
+        if call.method in CHANGES:
+            here.receive()
         backend = self._backend
         desk = backend.sit(backend.desk)
         visit = Visit(backend=backend, desk=desk, at=backend.clock(), request_id=request_id)

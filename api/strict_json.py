@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 from flask import Request, request
@@ -33,6 +34,14 @@ class StrictRequest(Request):
         if len(read) > MOST_BYTES:
             raise _too_large()
         return read
+
+    def receive(self) -> None:
+        """Wait for the body, so that clock and credential are those of when it is all there.
+
+        What is wrong with it is said in its turn, by whoever reads it.
+        """
+        with suppress(TooLarge):
+            self.body()
 
     @property
     def want_form_data_parsed(self) -> bool:

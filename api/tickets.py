@@ -4,11 +4,13 @@ from api import answers, guards, reading
 from api.calls import Answer, Calls
 from api.shapes import Query, TicketBody, TicketCodeBody, TicketPath
 from api.visits import Visit
+from commands.agents import privileged
 from commands.cancel_ticket import CancelTicket
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket
 from commands.ticket_text import TicketText, reason_of, text_of
-from domain.unbind_ticket import UnbindTicket
+from domain.member_mfa import MemberMFA
+from domain.unbind_ticket import OPEN, UnbindTicket, needed_now
 
 calls = Calls("Tickets")
 
@@ -63,7 +65,7 @@ def submit_ticket(visit: Visit, body: TicketBody) -> Answer:
 def get_ticket(visit: Visit, path: TicketPath, query: Query) -> Answer:
     """The ticket; its requester sees no assignee."""
     assert visit.ticket is not None
-    return Answer(body=ticket_shown(visit, visit.ticket))
+    return Answer(body=ticket_in_full(visit, visit.ticket))
 
 
 @calls.post(
@@ -82,7 +84,17 @@ def cancel_ticket(visit: Visit, path: TicketPath) -> Answer:
 def ticket_after(visit: Visit, ticket_id: str, position: int) -> Answer:
     """The ticket as the command left it."""
     ticket = visit.desk.store.load(UnbindTicket, ticket_id)
-    return Answer(body=ticket_shown(visit, ticket), position=position)
+    return Answer(body=ticket_in_full(visit, ticket), position=position)
+
+
+def ticket_in_full(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
+    """The ticket with as many approvals as are needed now; in a list, those needed at filing."""
+    shown = ticket_shown(visit, ticket)
+    if ticket.status not in OPEN:
+        return shown
+    member = visit.desk.store.load(MemberMFA, ticket.member_id)
+    needed = needed_now(ticket, privileged=privileged(visit.desk, member))
+    return shown.model_copy(update={"approvals_needed": needed})
 
 
 def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:

@@ -12,6 +12,11 @@ def is_agent(desk: Desk, member: MemberMFA) -> bool:
     return by_role or member.id in token_agents(desk)
 
 
+def privileged(desk: Desk, member: MemberMFA) -> bool:
+    """Whether the member is an owner or an agent, whose ticket two agents approve."""
+    return "owner" in member.roles.values() or is_agent(desk, member)
+
+
 def deserted(desk: Desk, ticket: UnbindTicket) -> bool:
     """Whether the ticket is assigned to somebody who is an agent no longer."""
     assignee = ticket.assignee

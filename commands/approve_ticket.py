@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from commands.agents import privileged
 from commands.grants import Done
 from commands.open_tickets import ticket_at_hand
 from commands.ports import Change, Context, Desk, Write
@@ -25,7 +26,9 @@ def handle(command: ApproveTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden, IllegalTransition, or NotBound where the binding is gone."""
     ticket = ticket_at_hand(desk, command.ticket_id)
     member = desk.store.load(MemberMFA, ticket.member_id)
-    facts = unbind_ticket.approve(ticket, command.agent_id, member)
+    facts = unbind_ticket.approve(
+        ticket, command.agent_id, member, privileged=privileged(desk, member)
+    )
     changes: list[Change] = [(ticket, facts)]
     also: list[Write] = [seal_reason(desk.vault, member.id, ticket.id, command.reason)]
     if any(isinstance(fact, TicketApproved) for fact in facts):

@@ -68,10 +68,14 @@ def handle(command: PutMember, context: Context, desk: Desk) -> MemberPut:
 
 
 def _refuse_foreign(member: MemberMFA, workspace_id: str, *, changes: bool) -> None:
-    """One tenant's host takes over no member of another's, nor changes where its mail goes."""
-    if not member.roles or set(member.roles) == {workspace_id}:
+    """One tenant's host takes over no member of another's, nor changes where its mail goes.
+
+    Who has left every workspace keeps the authenticator, and stays with the last one's host.
+    """
+    homes = set(member.roles) or {member.left} - {None}
+    if homes <= {workspace_id}:
         return
-    if workspace_id not in member.roles:
+    if workspace_id not in homes:
         raise NotFound("There is nothing here, or it is not yours to see.")
     if changes:
         raise Forbidden("The member belongs to other workspaces too; their host changes the rest.")

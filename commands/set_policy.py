@@ -5,6 +5,7 @@ from datetime import datetime
 
 from commands.dispatch import record
 from commands.grants import Done
+from commands.live_login import require_session
 from commands.ports import Change, Context, Desk
 from commands.secrets import Proof, spend
 from domain import second_factor
@@ -66,5 +67,6 @@ def _owners_code(
     owner = desk.store.load(MemberMFA, owner_id)
     if owner.roles.get(command.workspace_id) != "owner":
         raise Forbidden("No longer an owner.")
+    require_session(owner, context)
     decision = spend(desk, context, owner, command.proof, second_factor.POLICY)
     return decision, (owner, decision.facts)

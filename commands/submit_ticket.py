@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from commands.agents import is_agent
+from commands.agents import privileged
 from commands.contact import contact_of, same_address
 from commands.dispatch import record
 from commands.grants import Done
@@ -110,7 +110,7 @@ def _file(
     login = command.login
     needed = unbind_ticket.approvals_needed(
         first_factor_proven=login is not None,
-        privileged="owner" in member.roles.values() or is_agent(desk, member),
+        privileged=privileged(desk, member),
         first_factor_changed_at=login.first_factor_changed_at if login else None,
         usual=desk.rules.ticket_approvals,
         at=context.at,

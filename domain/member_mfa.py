@@ -60,7 +60,7 @@ class Challenge:
 
 @dataclass(frozen=True)
 class MemberMFA:
-    """What the member's stream says; `roles` are by workspace id."""
+    """What the member's stream says; `roles` are by workspace id, `left` is the one left last."""
 
     kind: ClassVar[str] = "member"
     snapshot_version: ClassVar[int] = 2
@@ -71,6 +71,7 @@ class MemberMFA:
     registered: bool = False
     erased: bool = False
     roles: Mapping[str, str] = field(default_factory=dict)
+    left: str | None = None
     epoch: int = 0
     revocations: int = 0
     binding_id: str | None = None
@@ -199,8 +200,8 @@ def _account(member: MemberMFA, event: Event) -> Changes:
         case MemberAdded(workspace_id=w, role=role) | MemberRoleChanged(workspace_id=w, role=role):
             return {"roles": {**member.roles, w: role}}
         case MemberRemoved(workspace_id=w):
-            left = {id_: role for id_, role in member.roles.items() if id_ != w}
-            return _signed_out(member) | {"roles": left}
+            others = {id_: role for id_, role in member.roles.items() if id_ != w}
+            return _signed_out(member) | {"roles": others, "left": w}
         case LoginGranted(login_id=login_id):
             return {"granted": _granted(member, login_id, event.at)}
         case SessionsRevoked():

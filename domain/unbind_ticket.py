@@ -147,14 +147,21 @@ def reject(ticket: UnbindTicket, agent_id: str) -> tuple[Fact, ...]:
     return (TicketRejected(agent_id=agent_id),)
 
 
-def approve(ticket: UnbindTicket, agent_id: str, member: MemberMFA) -> tuple[Fact, ...]:
+def needed_now(ticket: UnbindTicket, *, privileged: bool) -> int:
+    """As many approvals as at filing, and two where the member is an owner or agent by now."""
+    return max(ticket.approvals_needed, 2 if privileged else 1)
+
+
+def approve(
+    ticket: UnbindTicket, agent_id: str, member: MemberMFA, *, privileged: bool
+) -> tuple[Fact, ...]:
     """Give an approval: the first by the assignee, the second by any other agent."""
     refuse_approver(ticket, agent_id)
     if ticket.status in (*OPEN, CANCELLED):
         _refuse_stale(ticket, member)
     _require_in_review(ticket)
     given = ApprovalGiven(agent_id=agent_id)
-    enough = len(ticket.approvers) + 1 >= ticket.approvals_needed
+    enough = len(ticket.approvers) + 1 >= needed_now(ticket, privileged=privileged)
     return (given, TicketApproved()) if enough else (given,)
 
 

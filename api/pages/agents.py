@@ -15,10 +15,11 @@ from api.pages.event_words import in_words
 from api.pages.page import Page
 from api.pages.site import Site
 from api.shapes import ForwardBody, ReasonBody, TicketPath
-from api.tickets import ticket_shown
+from api.tickets import ticket_in_full
 from api.visits import Visit
-from commands.agents import deserted
+from commands.agents import deserted, privileged
 from commands.contact import contact_of
+from commands.ports import Desk
 from commands.ticket_text import text_of
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
@@ -46,6 +47,7 @@ class Line:
     title: str | None
     state: str
     tone: str
+    assignee: str | None
     age: str
 
 
@@ -137,6 +139,7 @@ def _line(visit: Visit, ticket: UnbindTicket) -> Line:
         title=text.title if text else None,
         state=str(STATUSES[ticket.status]),
         tone=TONES.get(ticket.status, ""),
+        assignee=None if ticket.member_id == visit.caller.member_id else ticket.assignee,
         age=format_timedelta(max(age, timedelta()), threshold=1.5),
     )
 
@@ -146,35 +149,37 @@ def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
     assert visit.ticket is not None
     one, me = visit.ticket, visit.caller.member_id or ""
     member = visit.desk.store.load(MemberMFA, one.member_id)
-    offered = _offered(one, me, member, deserted=deserted(visit.desk, one))
+    tries = _tries(one, me, member, visit.desk)
+    offered = frozenset(verb for verb, attempt in tries.items() if not _refused(attempt))
+    shown = ticket_in_full(visit, one)
     return Page(
         "staff/ticket.html",
         ticket=one,
-        shown=ticket_shown(visit, one),
+        shown=shown,
         state=str(STATUSES[one.status]),
         tone=TONES.get(one.status, ""),
         evidence=_evidence(visit, one, member),
         steps=_steps(visit, one),
         offered=offered,
         instead=None if {"claim", "approve"} & offered else _instead(one, me),
-        last=len(one.approvers) + 1 >= one.approvals_needed,
+        last=shown.approvals + 1 >= shown.approvals_needed,
         agents=_others(visit, one) if "forward" in offered else (),
         myself=me,
         wrong=wrong,
     )
 
 
-def _offered(
-    ticket: UnbindTicket, agent_id: str, member: MemberMFA, *, deserted: bool
-) -> frozenset[str]:
-    """The steps that the domain would let this agent take now."""
-    tries = {
-        "claim": lambda: unbind_ticket.claim(ticket, agent_id, deserted=deserted),
-        "approve": lambda: unbind_ticket.approve(ticket, agent_id, member),
-        "reject": lambda: unbind_ticket.reject(ticket, agent_id),
-        "forward": lambda: unbind_ticket.forward(ticket, agent_id, None),
+def _tries(
+    ticket: UnbindTicket, me: str, member: MemberMFA, desk: Desk
+) -> Mapping[str, staff.Attempt]:
+    """The steps by name; those that the domain refuses this agent now are not offered."""
+    left, two = deserted(desk, ticket), privileged(desk, member)
+    return {
+        "claim": lambda: unbind_ticket.claim(ticket, me, deserted=left),
+        "approve": lambda: unbind_ticket.approve(ticket, me, member, privileged=two),
+        "reject": lambda: unbind_ticket.reject(ticket, me),
+        "forward": lambda: unbind_ticket.forward(ticket, me, None),
     }
-    return frozenset(verb for verb, attempt in tries.items() if not _refused(attempt))
 
 
 def _refused(attempt: staff.Attempt) -> bool:
@@ -213,11 +218,17 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
 
 
 def _steps(visit: Visit, ticket: UnbindTicket) -> list[Step]:
+    """What happened to the ticket, and who did it: a requester sees no agent."""
     wanted = audit_trail.Filter(ticket_id=ticket.id)
+    own = ticket.member_id == visit.caller.member_id
     with visit.backend.reads.connection() as connection:
         rows = audit_trail.page(connection, wanted, limit=100)
     return [
-        Step(time=row.time, action=in_words(row.type), who=row.data.get("to") or row.actor_id)
+        Step(
+            time=row.time,
+            action=in_words(row.type),
+            who=None if own else row.data.get("to") or row.actor_id,
+        )
         for row in rows
         if row.subject == f"ticket/{ticket.id}"
     ]

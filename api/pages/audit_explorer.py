@@ -54,7 +54,7 @@ def add_to(site: Site) -> None:
     site.menu("audit.explore", lazy_gettext("Audit"), "owner", "auditor")
     site.get("/audit", "audit.explore", reader, explore)
     site.get("/audit/events/<int:position>", "audit.event", reader, event)
-    site.get("/audit/export", "audit.export", reader, audit_export.export)
+    site.post("/audit/export", "audit.export", reader, audit_export.export)
     audit_as_of.add_to(site)
 
 
@@ -100,8 +100,7 @@ def _page(
         newer=there(after=rows[0].position) if newer else None,
         older=there(before=rows[-1].position) if older else None,
         as_of=_as_of(asked),
-        csv=url_for("audit.export", format="csv", **asked.given),
-        ndjson=url_for("audit.export", format="ndjson", **asked.given),
+        export=url_for("audit.export", **asked.given),
     )
 
 

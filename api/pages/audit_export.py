@@ -15,7 +15,9 @@ FORMATS = ("csv", "ndjson")
 
 def export(visit: Visit) -> Response:
     """The same stream as the API's, recorded alike."""
-    kind = staff.one_of("format", FORMATS)
+    kind = staff.field("format")
+    if kind not in FORMATS:
+        raise Malformed("format: is none of those that there are.")
     try:
         wanted = within_scope(visit, Asked.read().filter())
     except ValidationError:

@@ -8,34 +8,37 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.pages.browsers import Browser
 from api.pages.refusals import CrossSite, StaleForm
 from api.refusals import TooLarge
-from api.strict_json import MOST_BYTES
+from api.strict_json import MOST_BYTES, UNSAFE
+from domain.refusals import Malformed
 
 FIELD = "csrf"
 
 
-def require_own_form(browser: Browser, public_url: str) -> None:
-    """Raises CrossSite for a form of another site, StaleForm for one of an older session."""
+def receive_form() -> None:
+    """Wait for the form, at most so long, before anybody looks at clock and session."""
     if (request.content_length or 0) > MOST_BYTES:
         raise TooLarge
+    try:
+        values = request.values.values()
+    except RequestEntityTooLarge:
+        raise TooLarge from None
+    if any(UNSAFE.search(value) for value in values):
+        raise Malformed("A field holds a character that is not accepted.")
+
+
+def require_own_form(browser: Browser, public_url: str) -> None:
+    """Raises CrossSite for a form of another site, StaleForm for one of an older session."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None and site != "same-origin":
         raise CrossSite
     # A page that sends no referrer sends no origin either: then it says "null".
     if origin not in (None, "null", origin_of(public_url)):
         raise CrossSite
-    if browser.knows(_given()):
+    if browser.knows(request.form.get(FIELD, "")):
         return
     if site is None and origin in (None, "null"):
         raise CrossSite
     raise StaleForm
-
-
-def _given() -> str:
-    """The form's token; the form is read here first, and only up to the limit."""
-    try:
-        return request.form.get(FIELD, "")
-    except RequestEntityTooLarge:
-        raise TooLarge from None
 
 
 def origin_of(url: str) -> str:

@@ -15,7 +15,7 @@ from api.callers import Caller
 from api.guards import Guard
 from api.pages import problems, times
 from api.pages.browsers import LOGIN, MEMBER, Browser
-from api.pages.origin import require_own_form
+from api.pages.origin import receive_form, require_own_form
 from api.pages.page import Page
 from api.refusals import Internal
 from api.visits import Visit
@@ -94,6 +94,7 @@ class Site:
 
     def _answered(self, guard: Guard, view: View, place: str, path: Mapping[str, Any]) -> Response:
         g.seal_key = self.backend.desk.keys.derived("csrf")
+        receive_form()
         visit = self.visit(place)
         if request.method == "POST":
             require_own_form(g.browser, self.backend.public_url)

@@ -105,3 +105,31 @@ def test_a_host_of_one_workspace_takes_over_no_member_of_another(here: Installat
     moved = here.put(f"{path}/m-new-{mine}", host, {**thief, "email": f"x-{mine}@example.org"})
     assert moved.status == 200
     assert here.put(f"{path}/{victim.id}", "host", {**same, "email": victim.email}).status == 201
+
+
+def test_a_host_takes_over_nobody_who_has_left_another_workspace(here: Installation) -> None:
+    mine, other = here.workspace(), here.workspace()
+    left = here.bound(other)
+    assert here.call("DELETE", f"/v1/workspaces/{other}/members/{left.id}", "host").status == 204
+    thief = {"email": f"thief-{mine}@example.org", "name": "Thief", "role": "member"}
+    stolen = here.put(f"/v1/workspaces/{mine}/members/{left.id}", here.token("host", mine), thief)
+    assert stolen.told == (404, "not-found")
+    back = {"email": left.email, "name": "Somebody", "role": "member"}
+    own = here.token("host", other)
+    assert here.put(f"/v1/workspaces/{other}/members/{left.id}", own, back).status == 201
+    assert here.twinlock.store.load(MemberMFA, left.id).bound
+
+
+def test_who_becomes_an_owner_after_filing_needs_two_approvals(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    login = here.login(member)
+    ticket_id = here.ticket(member, login["login_token"])["ticket_id"]
+    path = f"/v1/tickets/{ticket_id}"
+    assert here.get(path, "support").body["approvals_needed"] == 1
+    assert here.post(f"{path}/claim", "support").status == 200
+    here.join(member, member.workspace_id, "owner")
+    assert here.get(path, "support").body["approvals_needed"] == 2
+    first = here.post(f"{path}/approve", "support", {"reason": "ok"}).body
+    assert (first["status"], first["approvals"], first["approvals_needed"]) == ("in_review", 1, 2)
+    second = here.post(f"{path}/approve", "other_support", {"reason": "ok"}).body
+    assert second["status"] == "approved"

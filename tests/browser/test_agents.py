@@ -216,3 +216,19 @@ def press_until(page: Page, what: str) -> None:
         if focused.strip() == what:
             return
     raise AssertionError(f"the keyboard does not reach {what}")
+
+
+def test_an_agents_own_request_shows_no_agent(site: Site, page: Page, agent: Person) -> None:
+    """UX 19: a requester sees no agent, whatever else the requester is."""
+    requester = a_person(site, "staff", role="support")
+    filed = a_request(site, requester, title=f"My own {secrets.token_hex(3)}")
+    open_ticket(site, page, agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    expect(page.get_by_role("status")).to_contain_text("yours")
+    let_in(site, page, requester, "/support/tickets")
+    line = page.get_by_role("row").filter(has_text=filed.title)
+    expect(line).to_have_count(1)
+    assert agent.id not in line.inner_html()
+    page.goto(f"/support/tickets/{filed.id}")
+    expect(page.get_by_role("region", name="Evidence")).to_contain_text(requester.id)
+    assert agent.id not in page.content()

@@ -201,3 +201,12 @@ def test_markup_in_what_people_write_stays_text(site: Site, page: Page, visitor:
     page.click("main form button[type=submit]")
     expect(page.locator("#title")).to_have_value("<img src=x onerror=alert(1)>")
     expect(page.locator("#description")).to_have_value("</textarea><script>alert(1)</script>")
+
+
+@pytest.mark.parametrize(
+    "path", ["/coverage?after=%00", "/audit?member_id=%00", "/sign-in?next=%00"]
+)
+def test_a_character_that_no_text_has_is_refused(site: Site, page: Page, path: str) -> None:
+    """UX 26: 422 in words, and nothing of it reaches the database."""
+    let_in(site, page, a_person(site, a_workspace(site), role="owner"), "/settings")
+    assert page.request.get(site.url + path).status == 422

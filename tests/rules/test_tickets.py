@@ -58,10 +58,12 @@ def forward(agent: str = "a1", to: str | None = None) -> OfTicket:
     return lambda ticket, at: unbind_ticket.forward(ticket, agent, to)
 
 
-def approve(agent: str = "a1", requester: Member | None = None) -> OfTicket:
+def approve(
+    agent: str = "a1", requester: Member | None = None, *, privileged: bool = False
+) -> OfTicket:
     """Approve it, for a requester who is still bound or for this one."""
     member = (requester or a_bound_member()).state
-    return lambda ticket, at: unbind_ticket.approve(ticket, agent, member)
+    return lambda ticket, at: unbind_ticket.approve(ticket, agent, member, privileged=privileged)
 
 
 def reject(agent: str = "a1") -> OfTicket:
@@ -151,6 +153,12 @@ def test_two_approvals_come_from_the_assignee_and_any_other_agent() -> None:
     ticket.when(approve(REQUESTER)).then_refused(Forbidden)
     ticket.when(approve("a2")).then(ApprovalGiven(agent_id="a2"), TicketApproved())
     assert (ticket.state.status, ticket.state.approvers) == (APPROVED, ("a1", "a2"))
+
+
+def test_who_became_an_owner_or_agent_since_filing_needs_two() -> None:
+    ticket = a_ticket_in(IN_REVIEW).when(approve("a1", privileged=True))
+    ticket.then(ApprovalGiven(agent_id="a1"))
+    ticket.when(approve("a2", privileged=True)).then(ApprovalGiven, TicketApproved)
 
 
 def test_the_first_of_two_is_the_assignees() -> None:
