@@ -17,7 +17,7 @@ from projections.audit_summary import given
 from projections.audit_trail import Filter
 from twinlock.adapters.signing import verified
 from twinlock.cli_replay import Since, Until, since_until
-from twinlock.exporting import kept_outside, known, write_export
+from twinlock.exporting import Exported, kept_outside, known, write_export
 from twinlock.outputs import Telling
 from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, AsJson, fail, opened
 from workers import checkpoints
@@ -84,12 +84,7 @@ def export(
             fail(f"--checkpoint: {bad}", WRONG)
         except (MissingNodes, NotInTheHistory) as error:
             fail(str(error), BROKEN_OFF)
-    places = f", positions {done.first:,} to {done.last:,}" if done.count else ""
-    typer.echo(f"{file}: {done.count:,} events{places}")
-    signed = done.checkpoint
-    typer.echo(f"checkpoint: {signed.size:,} events up to position {signed.position:,}")
-    for warning in done.warnings:
-        typer.echo(f"twinlock: {warning}", err=True)
+    _tell_export(file, done)
     raise typer.Exit(REFUSED if done.warnings else 0)
 
 
@@ -167,6 +162,15 @@ def checkpoint_() -> None:
     if note is None:
         fail("nothing has been signed yet", REFUSED)
     typer.echo(note, nl=False)
+
+
+def _tell_export(file: Path, done: Exported) -> None:
+    places = f", positions {done.first:,} to {done.last:,}" if done.count else ""
+    typer.echo(f"{file}: {done.count:,} events{places}")
+    signed = done.checkpoint
+    typer.echo(f"checkpoint: {signed.size:,} events up to position {signed.position:,}")
+    for warning in done.warnings:
+        typer.echo(f"twinlock: {warning}", err=True)
 
 
 class _Looking:
