@@ -102,7 +102,7 @@ def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
     vault = visit.desk.vault
     text = text_of(vault, ticket.member_id, ticket.id)
     decided = ticket.decided_at is not None
-    to_agent = visit.caller.role == "support" and visit.caller.member_id != ticket.member_id
+    to_agent = sees_agents(visit, ticket)
     return answers.Ticket.model_validate(
         {
             "ticket_id": ticket.id,
@@ -113,7 +113,7 @@ def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
             "first_factor_proven": ticket.first_factor_proven,
             "assignee": ticket.assignee if to_agent else None,
             "approvals": len(ticket.approvers),
-            "approvals_needed": ticket.approvals_needed,
+            "approvals_needed": max(ticket.approvals_needed, len(ticket.approvers)),
             "submitted_at": ticket.submitted_at,
             "decided_at": ticket.decided_at,
             "reason": reason_of(vault, ticket.member_id, ticket.id)
@@ -121,3 +121,8 @@ def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
             else None,
         }
     )
+
+
+def sees_agents(visit: Visit, ticket: UnbindTicket) -> bool:
+    """Whether the caller is told who works the ticket: its requester is not, agent or not."""
+    return visit.caller.role == "support" and visit.caller.member_id != ticket.member_id

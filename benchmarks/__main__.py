@@ -36,7 +36,9 @@ PARTS: Mapping[str, Callable[[], Findings]] = {
 
 def main(*words: str) -> None:
     """Measure the parts that are named, or all, and write the page."""
-    wanted = [word for word in words if word in PARTS] or list(PARTS)
+    if unknown := set(words) - PARTS.keys():
+        sys.exit(f"there is no part {', '.join(sorted(unknown))}, but {', '.join(PARTS)}")
+    wanted = words or tuple(PARTS)
     PLOTS.mkdir(exist_ok=True)
     for name in wanted:
         begun, before = datetime.now(UTC), os.getloadavg()[0]

@@ -26,11 +26,11 @@ HOW = (
 )
 
 
-def measure(members: int = MEMBERS, requests: int = REQUESTS) -> Findings:
+def measure() -> Findings:
     """Sizes, the start, and memory at rest and under way."""
     with ground() as here:
         people.found_workspace(here.twinlock)
-        some = people.add(here.twinlock, 0, members)
+        some = people.add(here.twinlock, 0, MEMBERS)
         people.project(here.twinlock, *(m for m in MODELS if m.key == standing.KEY))
         people.settle(here.twinlock)
         host = here.token("--role", "host")
@@ -40,13 +40,13 @@ def measure(members: int = MEMBERS, requests: int = REQUESTS) -> Findings:
         people_at_work = iter(some)
         memory = [_memory(here)]
         for _ in range(STEPS):
-            asked = [written("GET", f"{path}{n * 7919 % members}", host) for n in range(2000)]
-            codes = [next(people_at_work).right() for _ in range(min(500, members // STEPS))]
+            asked = [written("GET", f"{path}{n * 7919 % MEMBERS}", host) for n in range(2000)]
+            codes = [next(people_at_work).right() for _ in range(min(500, MEMBERS // STEPS))]
             drive(here.http, iter(codes), 8, 600)
-            left, turns = requests // STEPS - len(codes), over_and_over(asked)
+            left, turns = REQUESTS // STEPS - len(codes), over_and_over(asked)
             drive(here.http, (next(turns) for _ in range(left)), 8, 600)
             memory.append(_memory(here))
-    return _told(members, requests, sizes, started, memory)
+    return _told(sizes, started, memory)
 
 
 def _sizes(here: Ground) -> dict[str, int]:
@@ -83,10 +83,8 @@ def _resident(pid: int) -> float:
     return int(words[words.index("Rss:") + 1]) / 1024
 
 
-def _told(
-    members: int, requests: int, sizes: dict[str, int], started: float, memory: list[float]
-) -> Findings:
-    events = members * people.BEGUN
+def _told(sizes: dict[str, int], started: float, memory: list[float]) -> Findings:
+    events = MEMBERS * people.BEGUN
     growth = memory[-1] / memory[1]
     vault, model = (
         sum(size for table, size in sizes.items() if table.startswith(part))
@@ -95,8 +93,8 @@ def _told(
     per_event = sizes["stored_events"] / events
     figures = [
         Figure("store", f"{per_event:.0f} bytes an event, {sizes['stored_events'] / MIB:,.0f} MiB"),
-        Figure("vault", f"{vault / members:.0f} bytes a member"),
-        Figure("read model of login checks", f"{model / members:.0f} bytes a member"),
+        Figure("vault", f"{vault / MEMBERS:.0f} bytes a member"),
+        Figure("read model of login checks", f"{model / MEMBERS:.0f} bytes a member"),
         Figure("cold start to the first answer", f"{started:.1f} s"),
         Figure(
             "memory of an API process at rest",
@@ -105,7 +103,7 @@ def _told(
             met=memory[0] < LIMIT,
         ),
         Figure(
-            f"after {requests:,} requests",
+            f"after {REQUESTS:,} requests",
             f"{memory[-1]:.0f} MiB",
             f"after the first quarter {memory[1]:.0f} MiB",
             f"{growth:.2f}",
@@ -113,8 +111,8 @@ def _told(
             growth <= FLAT and memory[-1] < LIMIT,
         ),
     ]
-    labels = ["at rest", *(f"{requests * step // STEPS:,}" for step in range(1, STEPS + 1))]
+    labels = ["at rest", *(f"{REQUESTS * step // STEPS:,}" for step in range(1, STEPS + 1))]
     title = "Memory of an API process by requests answered"
     plot = Plot("memory", title, "MiB", labels, {"resident": memory})
-    how = HOW.format(members=members, events=events, requests=requests)
+    how = HOW.format(members=MEMBERS, events=events, requests=REQUESTS)
     return Findings("members", "A million members", how, figures, [plot])

@@ -211,7 +211,8 @@ def _account(member: MemberMFA, event: Event) -> Changes:
         case TicketClosed():
             return {"open_ticket": None}
         case Erased():
-            return _unbound(member, "erased") | {"erased": True, "roles": {}, "challenges": ()}
+            gone = {"erased": True, "roles": {}, "left": None, "challenges": ()}
+            return _unbound(member, "erased") | gone
     return {}
 
 

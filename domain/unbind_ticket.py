@@ -148,8 +148,11 @@ def reject(ticket: UnbindTicket, agent_id: str) -> tuple[Fact, ...]:
 
 
 def needed_now(ticket: UnbindTicket, *, privileged: bool) -> int:
-    """As many approvals as at filing, and two where the member is an owner or agent by now."""
-    return max(ticket.approvals_needed, 2 if privileged else 1)
+    """As many approvals as at filing; two where the member is an owner or agent by now, or was.
+
+    An approval that left the ticket open was one of two.
+    """
+    return max(ticket.approvals_needed, 2 if privileged or ticket.approvers else 1)
 
 
 def approve(

@@ -12,6 +12,7 @@ import typer
 from domain import stored
 from domain.facts import wire_names
 from domain.notes import BadNote, Key, split_notes
+from domain.refusals import IllegalTransition
 from domain.tampering import Finding
 from projections.audit_summary import given
 from projections.audit_trail import Filter
@@ -84,6 +85,8 @@ def export(
             fail(f"--checkpoint: {bad}", WRONG)
         except (MissingNodes, NotInTheHistory) as error:
             fail(str(error), BROKEN_OFF)
+        except IllegalTransition as nothing:
+            fail(str(nothing.detail), BROKEN_OFF)
     _tell_export(file, done)
     raise typer.Exit(REFUSED if done.warnings else 0)
 

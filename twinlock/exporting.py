@@ -27,7 +27,6 @@ from workers import checkpoints
 from workers.audit_export import Export
 from workers.checkpoints import FileWitness
 from workers.notary import Contradiction, hash_new, sign
-from workers.parking import parked_records
 
 SPREAD_WHOLE: Final = 1000
 SPREAD_PICKED: Final = 64
@@ -35,6 +34,9 @@ SPREAD_PICKED: Final = 64
 PAGE: Final = 1000
 PATIENCE: Final = 30.0
 """Seconds to wait for the audit trail to be complete up to the checkpoint."""
+PARKED: Final = (
+    "SELECT position FROM parked WHERE model = %s AND position <= %s ORDER BY position LIMIT 10"
+)
 Tell = Callable[[str, int, int], None]
 
 
@@ -69,7 +71,11 @@ def write_export(
         made_at = rfc3339(datetime.now(UTC), "seconds")
         warnings = list(_sign_now(twinlock, connection, kept))
         checkpoint = _newest(twinlock, connection)
-        positions = _positions(twinlock, wanted, checkpoint.position) if given else None
+        positions = None
+        if given:
+            wait_visible(twinlock.reads, audit_trail.KEY, checkpoint.position, PATIENCE)
+            warnings += _unseen(connection, checkpoint.position)
+            positions = _positions(twinlock, wanted, checkpoint.position)
         spread = SPREAD_PICKED if given else SPREAD_WHOLE
         notes = checkpoints.spread(connection, checkpoint.size, spread)
         export_id = twinlock.desk.chance.id()
@@ -82,8 +88,6 @@ def write_export(
             file.write(export.header(given, made_at, twinlock.notary.keys))
             body.seek(0)
             shutil.copyfileobj(body, file, 1 << 20)
-        if given:
-            warnings += _unseen(connection, checkpoint.position)
     if export.differing:
         places = ", ".join(map(str, export.differing[:10]))
         warnings.append(f"events are not what was signed, among them those at {places}")
@@ -132,7 +136,6 @@ def _newest(twinlock: Twinlock, connection: Connection[Any]) -> Checkpoint:
 
 
 def _positions(twinlock: Twinlock, wanted: Filter, until: int) -> Iterator[int]:
-    wait_visible(twinlock.reads, audit_trail.KEY, until, PATIENCE)
     after = 0
     while after < until:
         with twinlock.reads.connection() as connection:
@@ -143,11 +146,10 @@ def _positions(twinlock: Twinlock, wanted: Filter, until: int) -> Iterator[int]:
 
 def _unseen(connection: Connection[Any], until: int) -> Iterator[str]:
     """A filter sees what the audit trail shows, and what is parked it does not show."""
-    parked = parked_records(connection, audit_trail.KEY)
-    places = [one.position for one in parked if one.position and one.position <= until]
-    if places:
-        shown = ", ".join(map(str, places[:10]))
-        yield f"events are parked, so that no filter saw them, among them those at {shown}"
+    parked = connection.execute(PARKED, (audit_trail.KEY, until)).fetchall()
+    if parked:
+        places = ", ".join(str(position) for (position,) in parked)
+        yield f"events are parked, so that no filter saw them, among them those at {places}"
 
 
 def _record(twinlock: Twinlock, export: Export, export_id: str, given: Mapping[str, str]) -> None:

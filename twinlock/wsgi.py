@@ -11,12 +11,12 @@ from api.app import create_app
 from twinlock import logs
 from twinlock.backend import backend
 from twinlock.composition import build
-from twinlock.serve import STOP_SECONDS
 from twinlock.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+ORPHAN_SECONDS = 10
 ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -42,7 +42,7 @@ def _end_with_the_server() -> None:
 def _watch(server: int | None) -> None:
     while os.getppid() == server:
         time.sleep(1)
-    for _ in range(STOP_SECONDS):  # a process that is still starting passes the signal over
+    for _ in range(ORPHAN_SECONDS):  # a process that is still starting passes the signal over
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
     os._exit(1)

@@ -15,7 +15,7 @@ from api.pages.event_words import in_words
 from api.pages.page import Page
 from api.pages.site import Site
 from api.shapes import ForwardBody, ReasonBody, TicketPath
-from api.tickets import ticket_in_full
+from api.tickets import sees_agents, ticket_in_full
 from api.visits import Visit
 from commands.agents import deserted, privileged
 from commands.contact import contact_of
@@ -139,7 +139,7 @@ def _line(visit: Visit, ticket: UnbindTicket) -> Line:
         title=text.title if text else None,
         state=str(STATUSES[ticket.status]),
         tone=TONES.get(ticket.status, ""),
-        assignee=None if ticket.member_id == visit.caller.member_id else ticket.assignee,
+        assignee=ticket.assignee if sees_agents(visit, ticket) else None,
         age=format_timedelta(max(age, timedelta()), threshold=1.5),
     )
 
@@ -220,14 +220,14 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
 def _steps(visit: Visit, ticket: UnbindTicket) -> list[Step]:
     """What happened to the ticket, and who did it: a requester sees no agent."""
     wanted = audit_trail.Filter(ticket_id=ticket.id)
-    own = ticket.member_id == visit.caller.member_id
+    told = sees_agents(visit, ticket)
     with visit.backend.reads.connection() as connection:
         rows = audit_trail.page(connection, wanted, limit=100)
     return [
         Step(
             time=row.time,
             action=in_words(row.type),
-            who=None if own else row.data.get("to") or row.actor_id,
+            who=(row.data.get("to") or row.actor_id) if told else None,
         )
         for row in rows
         if row.subject == f"ticket/{ticket.id}"

@@ -15,14 +15,17 @@ FIELD = "csrf"
 
 
 def receive_form() -> None:
-    """Wait for the form, at most so long, before anybody looks at clock and session."""
+    """Read the form whole, before anybody looks at clock and session.
+
+    Raises TooLarge, and Malformed for a character that no text has, here or in the address.
+    """
     if (request.content_length or 0) > MOST_BYTES:
         raise TooLarge
     try:
-        values = request.values.values()
+        given = [*request.args.items(multi=True), *request.form.items(multi=True)]
     except RequestEntityTooLarge:
         raise TooLarge from None
-    if any(UNSAFE.search(value) for value in values):
+    if any(UNSAFE.search(value) for _, value in given):
         raise Malformed("A field holds a character that is not accepted.")
 
 

@@ -9,7 +9,7 @@ from api.callers import NOBODY, Caller
 from api.guards import Guard, cancels_ticket, reads_ticket
 from api.pages.page import Page
 from api.pages.site import Site
-from api.tickets import ticket_shown
+from api.tickets import ticket_in_full
 from api.visits import Arguments, Visit
 from commands.cancel_ticket import CancelTicket
 from domain.refusals import IllegalTransition
@@ -27,7 +27,7 @@ def add_to(site: Site) -> None:
 def show(visit: Visit) -> Page:
     """How it stands."""
     assert visit.ticket is not None
-    shown = ticket_shown(visit, visit.ticket)
+    shown = ticket_in_full(visit, visit.ticket)
     words, kind, onwards = _state(shown.status, shown.approvals, shown.approvals_needed)
     return Page(
         "tickets/status.html",

@@ -63,9 +63,10 @@ function resend() {
   }
 }
 
-/* A form is sent once; a page that comes back out of the browser's memory can be used again. */
+/* A form is sent once, unless a file is the answer and the page stays; a page that comes back out of
+   the browser's memory can be used again. */
 function once() {
-  for (const form of document.querySelectorAll("form[method=post]")) {
+  for (const form of document.querySelectorAll("form[method=post]:not([data-download])")) {
     form.addEventListener("submit", (event) => {
       if (form.dataset.sent) { event.preventDefault(); return; }
       form.dataset.sent = "yes";

@@ -132,4 +132,4 @@ def test_who_becomes_an_owner_after_filing_needs_two_approvals(here: Installatio
     first = here.post(f"{path}/approve", "support", {"reason": "ok"}).body
     assert (first["status"], first["approvals"], first["approvals_needed"]) == ("in_review", 1, 2)
     second = here.post(f"{path}/approve", "other_support", {"reason": "ok"}).body
-    assert second["status"] == "approved"
+    assert (second["status"], second["approvals"], second["approvals_needed"]) == ("approved", 2, 2)

@@ -1,17 +1,24 @@
 """What agents do: the queue, the evidence, and decisions that leave a reason (UX 19)."""
 
 import secrets
+import socket
+import time
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from api.pages.browsers import MEMBER
+from commands.revoke_sessions import RevokeSessions
 from domain.member_mfa import MemberMFA
+from domain.unbind_ticket import UnbindTicket
 from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in, sign_in
 from tests.browser.support.mails import mail_about
 from tests.browser.support.people import Person, a_person, a_workspace
 from tests.browser.support.requests import Filed, a_request
 from tests.browser.support.site import Site
+from tests.browser.test_sessions import cookie
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +239,26 @@ def test_an_agents_own_request_shows_no_agent(site: Site, page: Page, agent: Per
     page.goto(f"/support/tickets/{filed.id}")
     expect(page.get_by_role("region", name="Evidence")).to_contain_text(requester.id)
     assert agent.id not in page.content()
+
+
+def test_an_agent_who_is_signed_out_while_the_form_is_on_its_way_claims_nothing(
+    site: Site, page: Page, filed: Filed
+) -> None:
+    """UX 25: whoever holds a form back is judged when it is all there."""
+    agent = a_person(site, "staff", role="support")
+    open_ticket(site, page, agent, filed)
+    form = f"csrf={quote(page.locator('input[name=csrf]').first.input_value(), safe='')}".encode()
+    there = urlsplit(site.url)
+    with socket.create_connection((there.hostname or "", there.port or 80), timeout=30) as held:
+        held.sendall(
+            f"POST /support/tickets/{filed.id}/claim HTTP/1.1\r\nHost: {there.netloc}\r\n"
+            f"Cookie: {MEMBER}={cookie(page.context, MEMBER)}\r\nConnection: close\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin\r\n"
+            f"Content-Length: {len(form)}\r\n\r\n".encode()
+        )
+        time.sleep(1)
+        site.do(RevokeSessions(member_id=agent.id))
+        held.sendall(form)
+        status = held.recv(12).decode()
+    assert status in ("HTTP/1.1 401", "HTTP/1.1 303"), status
+    assert site.twinlock.store.load(UnbindTicket, filed.id).assignee is None

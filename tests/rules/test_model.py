@@ -220,7 +220,8 @@ class Twins(RuleBasedStateMachine):
         second = bool(before.approvers) and agent not in before.approvers
         fits = before.assignee is not None and agent != "m1" and (first or second)
         assert (ticket.refusal is None) == fits
-        decided = len(before.approvers) + 1 >= max(before.approvals_needed, 2 if privileged else 1)
+        needed = max(before.approvals_needed, 2 if privileged or before.approvers else 1)
+        decided = len(before.approvers) + 1 == needed
         assert any(isinstance(f, TicketApproved) for f in ticket.facts) == (fits and decided)
         if fits and decided:
             self.member.when(lambda state, at: unbind_ticket.unbind(ticket.state, state))
