@@ -160,9 +160,12 @@ def of_pass(desk: Desk, holder: PassChecked) -> Caller:
 def _of_api_token(desk: Desk, token: Credential) -> Caller:
     role, scope = token.claims["role"], token.claims["workspace_id"]
     member_id = token.claims["member_id"]
-    if role == "owner":
-        owner = desk.store.load(MemberMFA, member_id)
-        role = "owner" if owner.roles.get(scope) == "owner" else "former owner"
+    if role in ("owner", "support"):
+        member = desk.store.load(MemberMFA, member_id)
+        if member.erased:  # while the token was made
+            raise unauthenticated()
+        if role == "owner" and member.roles.get(scope) != "owner":
+            role = "former owner"
     return Caller(role=role, scope=scope, member_id=member_id, token_id=token.subject)
 
 

@@ -8,6 +8,7 @@ from api.callers import ALL_OVER
 from api.fields import ID
 from api.problems import no_such_thing
 from api.visits import Arguments, Visit
+from commands.agents import in_scope
 from commands.live_login import live_login, require_call
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
@@ -232,17 +233,9 @@ def _ticket(visit: Visit, ticket_id: str) -> Visit:
     if not ticket.status:
         raise no_such_thing()
     own = caller.ticket_id == ticket.id or caller.is_member(ticket.member_id)
-    if not own and (caller.role not in ALL_OVER or not belongs(visit, ticket)):
+    if not own and (caller.role not in ALL_OVER or not in_scope(visit.desk, caller.scope, ticket)):
         raise no_such_thing()
     return visit.by(caller.actor, ticket=ticket, workspace_id=ticket.workspace_id)
-
-
-def belongs(visit: Visit, ticket: UnbindTicket) -> bool:
-    """Whether the ticket is in the caller's scope: filed there, or by a member without a login."""
-    scope = visit.caller.scope
-    if scope is None or ticket.workspace_id is not None:
-        return scope in (None, ticket.workspace_id)
-    return scope in visit.desk.store.load(MemberMFA, ticket.member_id).roles
 
 
 def _require_role(visit: Visit, allowed: tuple[str, ...], *, closed: bool = False) -> None:

@@ -5,7 +5,7 @@ from api.calls import Answer, Calls
 from api.shapes import ForwardBody, PageQuery, QueueQuery, ReasonBody, TicketPath
 from api.tickets import ticket_after, ticket_shown
 from api.visits import Visit
-from commands.agents import token_agents
+from commands.agents import in_scope, token_agents
 from commands.approve_ticket import ApproveTicket
 from commands.claim_ticket import ClaimTicket
 from commands.forward_ticket import ForwardTicket
@@ -33,7 +33,9 @@ def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
             rows = tickets.queue(
                 connection, status=query.status, assignee=me, after=after, limit=paging.wanted
             )
-            found.extend(row for row in rows if guards.belongs(visit, row.ticket))
+            found.extend(
+                row for row in rows if in_scope(visit.desk, visit.caller.scope, row.ticket)
+            )
             if len(rows) < paging.wanted:
                 break
             after = rows[-1].place
@@ -106,14 +108,14 @@ def list_agents(visit: Visit, query: PageQuery) -> Answer:
     """The member ids to which tickets can be forwarded."""
     paging = reading.paging(visit.backend, query, "agents")
     after = paging.after_text()
-    found = [agent for agent in agents(visit) if agent > after][: paging.wanted]
+    found = [agent for agent in agents(visit, visit.caller.scope) if agent > after][: paging.wanted]
     page, cursor = paging.cut(found, lambda agent: agent)
     return Answer(body=answers.Agents(items=list(page), next_cursor=cursor))
 
 
-def agents(visit: Visit) -> list[str]:
-    """The member ids of everybody who works tickets, sorted."""
-    return sorted(token_agents(visit.desk) | _staff(visit))
+def agents(visit: Visit, within: str | None) -> list[str]:
+    """The member ids of everybody who works tickets of a workspace, or any, sorted."""
+    return sorted(token_agents(visit.desk, within) | _staff(visit))
 
 
 def _agent(visit: Visit) -> str:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from commands.agents import is_agent
+from commands.agents import works
 from commands.grants import Done
 from commands.open_tickets import ticket_at_hand
 from commands.ports import Context, Desk
 from domain import unbind_ticket
-from domain.member_mfa import MemberMFA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +21,6 @@ class ForwardTicket:
 def handle(command: ForwardTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden unless the assignee asks, Malformed for an unknown agent."""
     ticket = ticket_at_hand(desk, command.ticket_id)
-    known = command.to is None or is_agent(desk, desk.store.load(MemberMFA, command.to))
+    known = command.to is None or works(desk, command.to, ticket)
     facts = unbind_ticket.forward(ticket, command.agent_id, command.to, known=known)
     return Done(position=desk.store.append(context, (ticket, facts)))

@@ -236,8 +236,8 @@ def _steps(visit: Visit, ticket: UnbindTicket) -> list[Step]:
 
 def _others(visit: Visit, ticket: UnbindTicket) -> list[str]:
     """The agents to whom this ticket can go."""
-    not_for = (visit.caller.member_id, ticket.member_id)
-    return [agent for agent in ticket_work.agents(visit) if agent not in not_for]
+    everybody = ticket_work.agents(visit, ticket.workspace_id)
+    return [each for each in everybody if each not in (visit.caller.member_id, ticket.member_id)]
 
 
 def _claim(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 """Tickets over HTTP: what is told before the code, the mailed link's token, agents who are gone."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,9 @@ from commands.live_login import live_login
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket
 from commands.ticket_text import TicketText
+from domain import membership
 from domain.facts import Actor
+from domain.member_mfa import MemberMFA
 from domain.onetime import TICKET, cancel_token
 from domain.refusals import Unauthenticated
 from tests.http.installation import Installation, ticket_body
@@ -73,6 +76,17 @@ def test_an_erased_agent_is_an_agent_no_longer(here: Installation) -> None:
     assert agent.id not in here.get("/v1/agents", "support").body["items"]
 
 
+def test_a_token_that_was_made_while_its_agent_was_erased_opens_nothing(
+    here: Installation,
+) -> None:
+    agent = here.member(here.workspace())
+    token = here.token("support", member=agent.id)
+    member = here.twinlock.store.load(MemberMFA, agent.id)
+    context = here.twinlock.context(Actor("operator"), "test")
+    here.twinlock.store.append(context, (member, membership.erase(member)))
+    assert here.get("/v1/agents", token).told == (401, "unauthenticated")
+
+
 def test_a_description_may_be_pasted_with_tabs_and_any_line_ends(here: Installation) -> None:
     member = here.bound(here.workspace())
     sent = here.post("/v1/tickets/email-codes", None, {"email": member.email})
@@ -89,3 +103,40 @@ def test_a_schema_is_found_by_every_name_of_its_type(here: Installation) -> None
     assert schemas[0]["properties"]["binding_id"]
     assert schemas[0] == schemas[1] == schemas[2]
     assert here.get("/v1/schemas/mfa.nothing").status == 404
+
+
+def test_a_ticket_goes_to_no_agent_who_could_not_see_it(here: Installation) -> None:
+    member, other = here.bound(here.workspace()), here.workspace()
+    login = here.login(member)
+    path = f"/v1/tickets/{here.ticket(member, login['login_token'])['ticket_id']}"
+    far, near = f"far-{member.id}", f"near-{member.id}"
+    confined = here.token("support", other, far)
+    here.token("support", member.workspace_id, near)
+    assert here.get(path, confined).told == (404, "not-found")
+    assert here.post(f"{path}/claim", "support").status == 200
+    assert here.post(f"{path}/forward", "support", {"to": far}).told == (422, "malformed")
+    assert here.post(f"{path}/forward", "support", {"to": near}).body["assignee"] == near
+    listed = here.get("/v1/agents?limit=500", confined).body["items"]
+    assert (far in listed, near in listed) == (True, False)
+
+
+def test_what_ends_elsewhere_is_told_where_it_belongs(here: Installation) -> None:
+    """A membership that ends, and with it a ticket of another workspace."""
+    one, other = here.workspace(), here.workspace()
+    member = here.bound(one)
+    here.join(member, other)
+    ticket = here.ticket(member, here.login(member)["login_token"])["ticket_id"]
+    assert here.call("DELETE", f"/v1/workspaces/{other}/members/{member.id}", "host").status == 204
+    erase = EraseMember(member_id=member.id)
+    run(erase, here.twinlock.context(Actor("operator"), "test"), here.twinlock.desk)
+    told = [
+        (record.topic, json.loads(record.state)["workspace_id"])
+        for record in here.twinlock.store.events(0, 10_000)
+        if record.stream == f"ticket/{ticket}" or b'"subject":"workspace/' in record.state
+    ]
+    assert told[-4:] == [
+        ("ticket.submitted.v1", one),
+        ("workspace.member_removed.v1", other),
+        ("ticket.cancelled.v1", one),
+        ("workspace.member_removed.v1", one),
+    ]

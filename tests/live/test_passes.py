@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -185,6 +186,25 @@ def test_a_key_whose_passes_have_all_expired_is_dropped(twinlock: Twinlock) -> N
     kids = [key["kid"] for key in twinlock.passes.jwks()["keys"]]
     assert len(kids) == 2
     assert first not in kids
+
+
+def test_a_replaced_key_is_good_only_as_long_as_its_passes(twinlock: Twinlock) -> None:
+    """Whoever has stolen it could give its passes any time of issue and any end."""
+    now, life = datetime.now(UTC), twinlock.settings.pass_life
+    forged = twinlock.passes.sign(replace(PASS, expires_at=now + timedelta(days=3650)))
+    twinlock.passes.rotate(now)  # and nobody rotates again
+    assert twinlock.passes.read(forged, now + life) is not None
+    assert twinlock.passes.read(forged, now + life + timedelta(minutes=2)) is None
+
+
+def test_a_key_that_was_replaced_long_ago_is_not_published(twinlock: Twinlock) -> None:
+    now = datetime.now(UTC)
+    older = [SigningKey.new(now - timedelta(days=days)) for days in (90, 89)]
+    with twinlock.connect() as connection:
+        for key in older:
+            twinlock.vault.put(connection, "system", f"pass/{key.kid}", key.plain())
+    kids = [key["kid"] for key in twinlock.passes.jwks()["keys"]]
+    assert kids[1:] == [older[1].kid]
 
 
 def test_a_key_does_not_show_in_a_repr() -> None:

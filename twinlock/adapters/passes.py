@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Final, cast
 
 from joserfc import jws, jwt
@@ -110,7 +109,7 @@ class SignedPasses:
         try:
             kid = _kid(token)
             key = self._find(kid) if kid else None
-            if key is None:
+            if key is None or not self._lives(key, at):
                 return None
             return self._read(jwt.decode(token, key.pair, registry=ONLY_EDDSA).claims, at)
         except (JoseError, ValueError, KeyError, TypeError, OverflowError):
@@ -119,20 +118,29 @@ class SignedPasses:
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The public keys (RFC 7517): the one that signs, and older ones while passes live."""
         newest_first = sorted(self._current().values(), key=lambda key: -key.made_at)
-        return {"keys": [key.public() for key in newest_first]}
+        now = datetime.now(UTC)
+        return {"keys": [key.public() for key in newest_first if self._lives(key, now)]}
 
     def rotate(self, at: datetime) -> str:
         """Sign with a new key from now on, and drop those whose passes have all expired."""
         key = SigningKey.new(at)
         write = self._vault.seal(SYSTEM, UNDER + key.kid, key.plain())
         self._database.execute(write.sql, write.params)
-        keys = sorted(self._load().values(), key=lambda each: each.made_at)
-        for older, newer in pairwise(keys):
-            if newer.made_at + self._life.total_seconds() + KEEP < at.timestamp():
-                drop = self._vault.discard(SYSTEM, UNDER + older.kid)
+        for other in self._load().values():
+            if not self._lives(other, at):
+                drop = self._vault.discard(SYSTEM, UNDER + other.kid)
                 self._database.execute(drop.sql, drop.params)
         self._load()
         return key.kid
+
+    def _lives(self, key: SigningKey, at: datetime) -> bool:
+        """Whether a pass under the key may still live; whoever has an older one signs no more.
+
+        A process signs with a replaced key until it reads the keys again.
+        """
+        newer = [each.made_at for each in self._keys.values() if each.made_at > key.made_at]
+        last = min(newer, default=at.timestamp()) + KEEP
+        return at.timestamp() <= last + self._life.total_seconds()
 
     def _find(self, kid: str) -> SigningKey | None:
         key = self._current().get(kid)

@@ -232,8 +232,17 @@ def _event(context: Context, aggregate: Aggregate, ahead: int, fact: Fact) -> Ev
         at=max(context.at, updated_at),
         actor=context.actor,
         request_id=context.request_id,
-        workspace_id=context.workspace_id,
+        workspace_id=_workspace(context, aggregate, fact),
     )
+
+
+def _workspace(context: Context, aggregate: Aggregate, fact: Fact) -> str | None:
+    """Where it happened: what one append does to others' tickets and memberships happens there."""
+    if isinstance(aggregate, UnbindTicket) and aggregate.version:
+        return aggregate.workspace_id
+    if fact.wire_name.startswith("workspace."):
+        return getattr(fact, "workspace_id", None) or aggregate.id
+    return context.workspace_id
 
 
 def _answer(error: IntegrityError) -> Exception:
