@@ -228,7 +228,7 @@ def press_until(page: Page, what: str) -> None:
 def test_an_agents_own_request_shows_no_agent(site: Site, page: Page, agent: Person) -> None:
     """UX 19: a requester sees no agent, whatever else the requester is."""
     requester = a_person(site, "staff", role="support")
-    filed = a_request(site, requester, title=f"My own {secrets.token_hex(3)}")
+    filed = a_request(site, requester, title=f"Lost phone {secrets.token_hex(3)}")
     open_ticket(site, page, agent, filed)
     page.get_by_role("button", name="Claim this ticket").click()
     expect(page.get_by_role("status")).to_contain_text("yours")

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.live
 
 
 class Wire:
-    """Stands between Twinlock and PostgreSQL, and cuts the line at the next answer if told to."""
+    """Stands between Twinlock and PostgreSQL, and cuts the line at the answer to the next append.
+
+    Other connections of the pool may be in the middle of something meanwhile: they go on.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
@@ -38,19 +41,31 @@ class Wire:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._server)
-                for source, sink in ((client, server), (server, client)):
+                asked = threading.Event()
+                for pass_on in (self._requests, self._answers):
                     threading.Thread(
-                        target=self._pass_on, args=(source, sink, source is server), daemon=True
+                        target=pass_on, args=(client, server, asked), daemon=True
                     ).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
-        with suppress(OSError), source, sink:
-            while data := source.recv(65536):
-                if answers and self.cut_next:
+    def _requests(
+        self, client: socket.socket, server: socket.socket, asked: threading.Event
+    ) -> None:
+        with suppress(OSError), client, server:
+            while data := client.recv(65536):
+                if self.cut_next and b"insert into" in data:
                     self.cut_next = False
-                    sink.shutdown(socket.SHUT_RDWR)
+                    asked.set()
+                server.sendall(data)
+
+    def _answers(
+        self, client: socket.socket, server: socket.socket, asked: threading.Event
+    ) -> None:
+        with suppress(OSError), client, server:
+            while data := server.recv(65536):
+                if asked.is_set():
+                    client.shutdown(socket.SHUT_RDWR)
                     return
-                sink.sendall(data)
+                client.sendall(data)
 
 
 @pytest.fixture
