@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flask import request
@@ -17,7 +16,6 @@ from projections.audit_summary import Summary, given, summary
 from projections.audit_trail import Filter, Row
 
 KINDS = {"application/x-ndjson": "ndjson", "application/ndjson": "ndjson", "text/csv": "csv"}
-PAGE = 500
 COLUMNS = (
     "position",
     "time",
@@ -60,7 +58,9 @@ def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:
             last=found.last,
         )
     )
-    rows = _rows(visit, wanted, found)
+    rows = audit_trail.rows(
+        visit.backend.reads, wanted.filter, after=wanted.after, until=found.last or 0
+    )
     lines = csv_lines(COLUMNS, map(_cells, rows)) if kind == "csv" else map(line, rows)
     return Answer(
         stream=(text.encode() for text in lines),
@@ -86,16 +86,6 @@ def _cells(row: Row) -> tuple[object, ...]:
     data = json.dumps(row.data, ensure_ascii=False, sort_keys=True)
     told = {"data": data, "time": rfc3339(row.time)}
     return tuple(told[name] if name in told else getattr(row, name) for name in COLUMNS)
-
-
-def _rows(visit: Visit, wanted: Wanted, found: Summary) -> Iterator[Row]:
-    """Page after page, each on a connection of the moment: a slow reader holds none."""
-    after, last = wanted.after, found.last or 0
-    while after < last:
-        with visit.backend.reads.connection() as connection:
-            rows = audit_trail.page(connection, wanted.filter, after=after, until=last, limit=PAGE)
-        yield from rows
-        after = rows[-1].position if len(rows) == PAGE else last
 
 
 def _manifest(visit: Visit, wanted: Wanted, found: Summary) -> str:

@@ -1,7 +1,7 @@
 """The audit trail: one row for each event, in the order of positions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,11 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed
 
 from projections.journal import Entry
-from projections.progress import complete_up_to
+from projections.progress import Connections, complete_up_to
 from projections.standing import columns
 
 KEY = "audit_trail-v1"
+PAGE = 500
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS audit_trail_v1 (
     position bigint PRIMARY KEY,
@@ -127,6 +128,18 @@ def page(
     with connection.cursor(row_factory=class_row(Row)) as cursor:
         values |= {"after": after, "last": last, "limit": limit}
         return cursor.execute(query, values).fetchall()
+
+
+def rows(pool: Connections, wanted: Filter, *, after: int = 0, until: int) -> Iterator[Row]:
+    """Every row behind `after` up to `until`, a position up to which the trail has been complete.
+
+    Page after page, each on a connection of the moment: a slow reader holds none.
+    """
+    while after < until:
+        with pool.connection() as connection:
+            found = page(connection, wanted, after=after, until=until, limit=PAGE)
+        yield from found
+        after = found[-1].position if len(found) == PAGE else until
 
 
 def matching(wanted: Filter) -> tuple[Composed, dict[str, Any]]:

@@ -31,7 +31,6 @@ from workers.notary import Contradiction, hash_new, sign
 SPREAD_WHOLE: Final = 1000
 SPREAD_PICKED: Final = 64
 """How many earlier checkpoints an export holds: the more, the closer a place is named."""
-PAGE: Final = 1000
 PATIENCE: Final = 30.0
 """Seconds to wait for the audit trail to be complete up to the checkpoint."""
 PARKED: Final = (
@@ -75,7 +74,8 @@ def write_export(
         if given:
             wait_visible(twinlock.reads, audit_trail.KEY, checkpoint.position, PATIENCE)
             warnings += _unseen(connection, checkpoint.position)
-            positions = _positions(twinlock, wanted, checkpoint.position)
+            seen = audit_trail.rows(twinlock.reads, wanted, until=checkpoint.position)
+            positions = (row.position for row in seen)
         spread = SPREAD_PICKED if given else SPREAD_WHOLE
         notes = checkpoints.spread(connection, checkpoint.size, spread)
         export_id = twinlock.desk.chance.id()
@@ -133,15 +133,6 @@ def _newest(twinlock: Twinlock, connection: Connection[Any]) -> Checkpoint:
     if note is None:
         raise IllegalTransition("There is no checkpoint yet, as there is no event.")
     return Checkpoint.parse(twinlock.notary.open(note))
-
-
-def _positions(twinlock: Twinlock, wanted: Filter, until: int) -> Iterator[int]:
-    after = 0
-    while after < until:
-        with twinlock.reads.connection() as connection:
-            rows = audit_trail.page(connection, wanted, after=after, until=until, limit=PAGE)
-        yield from (row.position for row in rows)
-        after = rows[-1].position if len(rows) == PAGE else until
 
 
 def _unseen(connection: Connection[Any], until: int) -> Iterator[str]:
