@@ -4,6 +4,8 @@
 
 Prints one line for each call: the medians, their gap, and the p of a two-sided
 Kolmogorov-Smirnov test (asymptotic). Promised is a gap of 2 ms at most, and p over 0.01.
+Four calls that are alike give a smaller p by chance in one of 25 runs, so what is told apart is
+measured once more, with other people, and has to be told apart again.
 """
 
 import random
@@ -147,13 +149,19 @@ def standing() -> Iterator[Installation]:
 
 
 def main() -> int:
-    """Print the lines; 1 where a call tells them apart."""
+    """Print the lines; 1 where a call tells them apart, twice."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    first = _told_apart()
+    return 1 if first and first & _told_apart() else 0
+
+
+def _told_apart() -> set[str]:
+    """Measure, print, and answer the calls that tell them apart."""
     with standing() as here:
         found = list(measured(here))
     for one in found:
         sys.stdout.write(f"N24 {one}\n")
-    return 0 if all(one.alike for one in found) else 1
+    return {one.call for one in found if not one.alike}
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from commands.dispatch import run
+from commands.revoke_token import RevokeToken
+from domain.facts import Actor
 from domain.leaves import Content, leaf_bytes
 from domain.notes import Checkpoint, Key, open_note
+from domain.refusals import Unauthenticated
 from tests.http.installation import Installation, Reply, installed
 from tests.support.notarised import history, notarise
 from tests.support.parts import fresh_database
@@ -180,6 +184,24 @@ def test_a_stream_goes_on_to_the_end_or_to_its_limit(
     some = stream(here, "application/x-ndjson", "/v1/audit?limit=7")
     assert some.text.splitlines() == everything[:7]
     assert json.loads(some.headers["Twinlock-Manifest"])["last"] == positions[6]
+
+
+def test_an_export_breaks_off_where_its_token_is_revoked(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.streams.BEAT_SECONDS", 0.0)
+    token = here.token("auditor")
+    headers = {"Accept": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    answer = here.app.test_client().get("/v1/audit", headers=headers, buffered=False)
+    chunks = answer.iter_encoded()
+    assert json.loads(next(chunks))["position"] == 1
+    found = here.twinlock.credentials.find("api", token)
+    assert found is not None
+    context = here.twinlock.context(Actor("operator"), "r")
+    run(RevokeToken(token_id=found.subject), context, here.twinlock.desk)
+    with pytest.raises(Unauthenticated):
+        list(chunks)
+    answer.close()
 
 
 def test_a_page_of_json_is_no_export(here: Installation) -> None:
