@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
 from api.pages.local import local_path
@@ -52,6 +52,6 @@ def switch(response: Response, language: str) -> Response:
 
 def way_back() -> str:
     """Where the switch leads: the page that it stood on, where that can be asked for again."""
-    if request.method != "GET" or g.get("once_only"):
+    if request.method != "GET":
         return local_path(request.path)
     return local_path(request.full_path.rstrip("?"))

@@ -42,6 +42,12 @@ def contact_of(vault: Vault, member_id: str) -> Contact | None:
     return Contact(**json.loads(sealed)) if sealed else None
 
 
+def account_label(vault: Vault, member_id: str) -> str:
+    """What an authenticator app calls the account: its address, or the member's id without one."""
+    contact = contact_of(vault, member_id)
+    return contact.email if contact else member_id
+
+
 def same_address(one: str, other: str) -> bool:
     """Whether two addresses are one mailbox, as the vault's index has it too."""
     return normal_address(one) == normal_address(other)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from commands.contact import contact_of
+from commands.contact import account_label
 from commands.ports import Context, Desk
 from commands.secrets import secret_of
 from commands.start_enrolment import EnrolmentOpened
@@ -24,13 +24,12 @@ def handle(command: ShowEnrolment, context: Context, desk: Desk) -> EnrolmentOpe
     enrolment_id = enrolment.pending(member, command.enrolment_id, context.at)
     assert member.enrolment is not None
     secret = secret_of(desk, member, enrolment_id)
-    contact = contact_of(desk.vault, member.id)
     return EnrolmentOpened(
         position=desk.store.head(),
         enrolment_id=enrolment_id,
         secret=secret,
         otpauth_uri=totp.uri(
-            secret, account=contact.email if contact else member.id, issuer=desk.rules.issuer
+            secret, account=account_label(desk.vault, member.id), issuer=desk.rules.issuer
         ),
         expires_at=member.enrolment.expires_at,
     )

@@ -1,7 +1,7 @@
 """The agents' queue and the tickets that they work."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import Response, url_for
@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from pydantic import ValidationError
 
 from api import guards, ticket_work
-from api.pages import staff
+from api.pages import staff, typed
 from api.pages.event_words import in_words
 from api.pages.page import Page
 from api.pages.site import Site
@@ -23,11 +23,12 @@ from commands.ports import Desk
 from commands.ticket_text import text_of
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.refusals import Refusal
+from domain.refusals import Conflict, Forbidden, IllegalTransition, Refusal
 from domain.unbind_ticket import OPEN, UnbindTicket
 from projections import audit_trail, tickets
 
 PAGE = 50
+Work = Callable[[Visit], Page | Response]
 STATUSES = {
     "submitted": lazy_gettext("Waiting for assignment"),
     "in_review": lazy_gettext("In review"),
@@ -82,7 +83,7 @@ def add_to(site: Site) -> None:
     site.get("/support/tickets/<ticket_id>", "agents.ticket", guards.agent_at_ticket, ticket)
     for verb, work in WORK.items():
         rule = f"/support/tickets/<ticket_id>/{verb}"
-        site.post(rule, f"agents.{verb}", guards.agent_at_ticket, work)
+        site.post(rule, f"agents.{verb}", guards.agent_at_ticket, _or_as_it_is_now(work))
 
 
 def queue(visit: Visit) -> Page:
@@ -144,7 +145,9 @@ def _line(visit: Visit, ticket: UnbindTicket) -> Line:
     )
 
 
-def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
+def ticket(
+    visit: Visit, *, wrong: Mapping[str, str] | None = None, refusal: Refusal | None = None
+) -> Page:
     """One ticket with its evidence, and what this agent may do with it."""
     assert visit.ticket is not None
     one, me = visit.ticket, visit.caller.member_id or ""
@@ -166,6 +169,8 @@ def ticket(visit: Visit, *, wrong: Mapping[str, str] | None = None) -> Page:
         agents=_others(visit, one) if "forward" in offered else (),
         myself=me,
         wrong=wrong,
+        refusal=refusal,
+        written={name: typed.text(name) for name in ("approve_reason", "reject_reason")},
     )
 
 
@@ -246,7 +251,7 @@ def _claim(visit: Visit) -> Response:
 
 
 def _forward(visit: Visit) -> Response:
-    to = staff.field("to") or None
+    to = typed.text("to") or None
     done = ticket_work.forward_ticket(visit, _path(visit), ForwardBody(to=to))
     said = _("Forwarded to %(agent)s.", agent=to) if to else _("The ticket is in the queue again.")
     return _back(visit, done.position, said)
@@ -272,7 +277,7 @@ def _reject(visit: Visit) -> Page | Response:
     return _back(visit, done.position, _("The ticket is rejected. The authenticator stays."))
 
 
-WORK: dict[str, Callable[[Visit], Page | Response]] = {
+WORK: dict[str, Work] = {
     "claim": _claim,
     "forward": _forward,
     "approve": _approve,
@@ -280,9 +285,23 @@ WORK: dict[str, Callable[[Visit], Page | Response]] = {
 }
 
 
+def _or_as_it_is_now(work: Work) -> Work:
+    """Who comes second sees the ticket as the first has left it, and what was typed."""
+
+    def at_ticket(visit: Visit) -> Page | Response:
+        assert visit.ticket is not None
+        try:
+            return work(visit)
+        except (Conflict, Forbidden):
+            now = visit.desk.store.load(UnbindTicket, visit.ticket.id)
+            return ticket(replace(visit, ticket=now), refusal=IllegalTransition())
+
+    return at_ticket
+
+
 def _reason(name: str) -> ReasonBody | None:
     try:
-        return ReasonBody(reason=staff.field(name))
+        return ReasonBody(reason=typed.text(name))
     except ValidationError:
         return None
 

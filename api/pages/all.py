@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, redirect, request
 from werkzeug.exceptions import HTTPException
 
 from api.backend import Backend
@@ -51,6 +51,14 @@ def put_up(app: Flask, backend: Backend, otherwise: Callable[[HTTPException], Re
     _instead_of_errors(app, otherwise)
 
 
+def _form_of(path: str) -> str:
+    """The page nearest above the address that a form was sent to."""
+    pages = current_app.url_map.bind("")
+    while path and not pages.test(path, "GET"):
+        path = path.rpartition("/")[0]
+    return path or "/"
+
+
 def _instead_of_errors(app: Flask, otherwise: Callable[[HTTPException], Response]) -> None:
     """Browsers that end up nowhere see a page."""
 
@@ -58,6 +66,8 @@ def _instead_of_errors(app: Flask, otherwise: Callable[[HTTPException], Response
         reads_pages = "text/html" in request.headers.get("Accept", "")
         if request.path.startswith(JSON_AREAS) or not reads_pages:
             return otherwise(error)
+        if error.code == 405 and request.method == "GET":  # of a form that was sent from there
+            return redirect(_form_of(request.path), 303)  # type: ignore[return-value]
         shown = page(no_such_thing() if error.code == 404 else MethodNotAllowed()).response()
         for name, value in error.get_headers(request.environ):
             if name == "Allow":

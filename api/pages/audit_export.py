@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from api import exports
 from api.audit_scope import within_scope
-from api.pages import staff
+from api.pages import typed
 from api.pages.audit_filters import Asked
 from api.visits import Visit
 from domain.refusals import Malformed
@@ -15,7 +15,7 @@ FORMATS = ("csv", "ndjson")
 
 def export(visit: Visit) -> Response:
     """The same stream as the API's, recorded alike."""
-    kind = staff.field("format")
+    kind = typed.text("format")
     if kind not in FORMATS:
         raise Malformed("format: is none of those that there are.")
     try:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from api import qr
 from api.pages import browsers, login, typed, words
 from api.pages.browsers import LOGIN
+from api.pages.names import account_of
 from api.pages.page import Page
 from api.pages.settings import signed_in
 from api.pages.site import Site
@@ -19,7 +20,7 @@ from api.pages.steps import Steps
 from api.refusals import status_of
 from api.visits import Visit
 from commands.bind_mfa import BindMFA, MFABound
-from commands.contact import contact_of
+from commands.contact import account_label, contact_of
 from commands.send_bind_code import SendBindCode
 from commands.show_enrolment import ShowEnrolment
 from commands.start_enrolment import StartEnrolment
@@ -114,6 +115,7 @@ def scan(steps: Steps, visit: Visit) -> Page | Response:
         secret=shown.secret,
         address=shown.otpauth_uri,
         issuer=visit.desk.rules.issuer,
+        account=account_label(visit.desk.vault, visit.member.id),
         expires_at=shown.expires_at,
     )
 
@@ -152,12 +154,20 @@ def after(steps: Steps, visit: Visit) -> Response:
     return Page.elsewhere(_home(steps), _("MFA is bound. Recovery codes are shown once only."))
 
 
-def recovery_codes_page(codes: tuple[str, ...], **values: Any) -> Page:
+def recovery_codes_page(visit: Visit, codes: tuple[str, ...], **values: Any) -> Page:
     """Ten codes, to be saved before going on; nobody sees them again."""
+    assert visit.member is not None
     g.once_only = True
-    text = "\n".join(("Twinlock", "", *codes, ""))
+    address = account_of(visit, visit.member.id).address
+    whose = " · ".join(filter(None, (visit.desk.rules.issuer, address)))
+    text = "\n".join((whose, "", *codes, ""))
     return Page(
-        "binding/recovery_codes.html", codes=codes, text=text, download=quote(text), **values
+        "binding/recovery_codes.html",
+        whose=whose,
+        codes=codes,
+        text=text,
+        download=quote(text),
+        **values,
     )
 
 
@@ -175,7 +185,7 @@ def _bound(steps: Steps, visit: Visit, bound: MFABound) -> Page:
         assert bound.token is not None
         login.enter_with(visit, bound.token)
     return recovery_codes_page(
-        bound.recovery_codes, steps=steps, fresh=True, leads_to=login.leads_to(visit)
+        visit, bound.recovery_codes, steps=steps, fresh=True, leads_to=login.leads_to(visit)
     )
 
 
@@ -207,7 +217,7 @@ def _mailbox(
     pending = visit.member.challenge(BIND)
     sent = pending is not None and pending.expires_at > visit.at
     if rejected is not None:
-        wrong = _mailed_code_rejected(rejected)
+        wrong = words.mailed_code_rejected(rejected)
     return Page(
         "binding/mailbox.html",
         status=status_of(rejected) if rejected else None,
@@ -221,13 +231,6 @@ def _mailbox(
         now=visit.at,
         leads_to=login.leads_to(visit),
     )
-
-
-def _mailed_code_rejected(refusal: CodeRejected) -> str:
-    said = _("That code was not accepted. Enter the code from the newest mail.")
-    if refusal.attempts_left == 0:
-        return _("That code was not accepted. Have another one sent.")
-    return f"{said} {words.tries(refusal.attempts_left)}"
 
 
 def _resend_at(visit: Visit, refusal: Refusal | None) -> datetime | None:

@@ -37,7 +37,7 @@ class Browser:
     def token(self, place: str | None = None) -> str:
         """The cookie's token; empty where there is none."""
         place = place or self.place
-        return self.fresh.get(place) or request.cookies.get(place, "")
+        return self.fresh[place] if place in self.fresh else request.cookies.get(place, "")
 
     def session(self, place: str | None = None) -> Session | None:
         """The live session behind the cookie."""

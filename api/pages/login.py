@@ -12,7 +12,7 @@ from api.pages.names import account_of, workspace_name
 from api.pages.origin import origin_of
 from api.pages.page import Page
 from api.pages.site import Site
-from api.pages.words import refused
+from api.pages.words import APP, RECOVERY, refused
 from api.refusals import status_of
 from api.visits import Arguments, Visit
 from commands.enter_code import EnterCode
@@ -172,11 +172,13 @@ def _grace(visit: Visit) -> Page:
 
 
 def _code(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) -> Page:
-    return _page(visit, "login/code.html", wrong=wrong, refusal=refusal)
+    said = refused(refusal, APP) if refusal else wrong
+    return _page(visit, "login/code.html", wrong=said, refusal=refusal)
 
 
 def _recovery(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) -> Page:
-    return _page(visit, "login/recovery.html", wrong=wrong, refusal=refusal)
+    said = refused(refusal, RECOVERY) if refusal else wrong
+    return _page(visit, "login/recovery.html", wrong=said, refusal=refusal)
 
 
 def _locked(visit: Visit, *, status: int | None = None) -> Page:
@@ -210,7 +212,7 @@ def _page(
     return Page(
         template,
         status=status or (status_of(refusal) if refusal else None),
-        wrong=refused(refusal) if refusal else wrong,
+        wrong=wrong,
         leads_to=leads_to(visit),
         account=account_of(visit, login.member.id),
         workspace=workspace_name(visit, login.workspace.id),

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from flask import Response, url_for
-from flask_babel import format_datetime, lazy_gettext, ngettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
 
 from api import answers, reading, workspaces
 from api.pages import staff, typed
@@ -14,6 +14,7 @@ from api.pages.event_words import actor_in_words
 from api.pages.names import workspace_name
 from api.pages.page import Page
 from api.pages.site import Site
+from api.pages.times import in_utc
 from api.shapes import PolicyBody, WorkspacePath
 from api.visits import Visit
 from domain.refusals import Malformed, Refusal
@@ -81,8 +82,8 @@ def preview(visit: Visit) -> Page:
 
 def save(visit: Visit) -> Page | Response:
     """Set the policy with the owner's fresh code."""
-    wish = _wish(staff.field)
-    code, wrong = typed.digits(staff.field("code"))
+    wish = _wish(typed.text)
+    code, wrong = typed.digits(typed.text("code"))
     if code is None:
         return _preview(visit, wish, wrong=wrong)
     body = PolicyBody.model_validate(
@@ -144,11 +145,9 @@ def _consequence(wish: Wish) -> str:
             "From now on they enter only after binding an authenticator. They can do so"
             " when they next log in."
         )
-    until = format_datetime(wish.grace_until, "long", rebase=False)
     return _(
-        "Until %(until)s UTC they may skip binding an authenticator; from then on they are"
-        " stopped.",
-        until=until,
+        "Until %(until)s they may skip binding an authenticator; from then on they are stopped.",
+        until=in_utc(wish.grace_until),
     )
 
 

@@ -14,8 +14,8 @@ from api.refusals import status_of
 from domain.refusals import Refusal, Unauthenticated
 
 
-def page(refusal: Refusal, *, in_login: bool = False) -> Page:
-    """The page of the refusal's status."""
+def page(refusal: Refusal, *, in_login: bool = False, signs_in: bool = False) -> Page:
+    """The page of the refusal's status; `signs_in` says that there is a sign-in of our own."""
     status = status_of(refusal)
     title, what, then = _words(refusal, status, in_login)
     return Page(
@@ -25,9 +25,19 @@ def page(refusal: Refusal, *, in_login: bool = False) -> Page:
         what=what,
         then=then,
         request_id=g.get("request_id", ""),
-        back=None if in_login else url_for("front.page"),
+        onwards=_onwards(refusal, in_login=in_login, signs_in=signs_in),
         retry_after=refusal.retry_after,
     )
+
+
+def _onwards(refusal: Refusal, *, in_login: bool, signs_in: bool) -> tuple[str, str] | None:
+    """Where there is something to go on with, and its name."""
+    if isinstance(refusal, Unauthenticated) and signs_in:
+        return url_for("sign_in.ask"), _("Sign in")
+    if in_login:
+        stands = isinstance(refusal, StaleForm)
+        return (url_for("login.show"), _("Back to the login")) if stands else None
+    return url_for("front.page"), _("Front page")
 
 
 def csrf_field() -> Markup:
@@ -68,6 +78,7 @@ def _titles(status: int) -> str:
         403: _("Not allowed"),
         404: _("Nothing here"),
         405: _("Nothing to do here"),
+        413: _("Too long"),
         409: _("This no longer fits"),
         422: _("Something is missing"),
         429: _("Too often"),
@@ -80,6 +91,7 @@ def _advice(status: int) -> str:
         403: _("Sign in as somebody who may, or ask an owner of the workspace."),
         404: _("Check the address, or begin at the front page."),
         405: _("Begin at the front page."),
+        413: _("Go back and shorten what you wrote."),
         409: _("Begin at the front page to see how things stand now."),
         422: _("Go back and fill in the form again."),
         429: _("Wait a little, then try again."),

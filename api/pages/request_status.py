@@ -13,7 +13,7 @@ from api.tickets import ticket_in_full
 from api.visits import Arguments, Visit
 from commands.cancel_ticket import CancelTicket
 from domain.refusals import IllegalTransition
-from domain.unbind_ticket import OPEN
+from domain.unbind_ticket import OPEN, REJECTED
 
 
 def add_to(site: Site) -> None:
@@ -36,6 +36,7 @@ def show(visit: Visit) -> Page:
         kind=kind,
         onwards=onwards,
         can_cancel=shown.status in OPEN,
+        again=shown.status == REJECTED,
     )
 
 
@@ -87,7 +88,7 @@ def _state(status: str, given: int, needed: int) -> tuple[str, str, str]:
         "rejected": (
             _("Rejected"),
             "bad",
-            _("Your authenticator stays. Read the reason below; you may file a new request."),
+            _("Your authenticator stays. Read the reason above; you may file a new request."),
         ),
         "cancelled": (
             _("Cancelled"),

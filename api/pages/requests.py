@@ -1,7 +1,9 @@
 """Asking support to unbind without the device: the form, with the mailed code as proof."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from flask import Response, g, request, url_for
@@ -16,6 +18,7 @@ from api.pages.browsers import LOGIN, MEMBER
 from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.steps import Steps
+from api.pages.words import mailed_code_rejected
 from api.refusals import status_of
 from api.shapes import TicketBody
 from api.visits import Arguments, Visit
@@ -23,9 +26,14 @@ from commands.live_login import require_call
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket, TicketFiled
 from commands.ticket_text import TicketText
+from domain.enrolment import send_email_code
+from domain.onetime import TICKET
 from domain.refusals import CodeRejected, NotBound, Refusal, TicketOpen, TooMany
+from domain.times import rfc3339
 from domain.unbind_ticket import UnbindTicket
 
+RESEND = timedelta(minutes=1)
+"""Sooner no other code goes out: the domain's budget, of which this form knows one span."""
 PROOFLESS = "0" * 8
 """Stands in for the mailed code while the rest of the form is checked."""
 
@@ -36,17 +44,22 @@ class Written:
 
     title: str
     description: str
-    email: str
-    challenge_id: str
+    email: str = ""
+    challenge_id: str = ""
+    sent_at: str = ""
 
     @classmethod
     def read(cls) -> "Written":
         """Out of the request."""
+        return cls(*map(typed.text, cls.__slots__))
 
-        def given(name: str) -> str:
-            return request.form.get(name, "").replace("\r\n", "\n").strip()
-
-        return cls(*(given(name) for name in cls.__slots__))
+    def free_at(self) -> datetime | None:
+        """When another code goes out; who changes the field is held to it all the same."""
+        try:
+            sent_at = datetime.fromisoformat(self.sent_at)
+        except ValueError:
+            return None
+        return sent_at + RESEND if sent_at.tzinfo else None
 
     def wrong(self, steps: Steps) -> dict[str, str]:
         """What is wrong with it, by field."""
@@ -80,7 +93,7 @@ def add_to(site: Site) -> None:
 
 def ask(steps: Steps, visit: Visit) -> Page:
     """The empty form."""
-    return _form(steps, visit, Written(_("Lost device"), "", "", ""))
+    return _form(steps, visit, Written(_("Lost device"), ""))
 
 
 def send(steps: Steps, visit: Visit) -> Page:
@@ -88,16 +101,17 @@ def send(steps: Steps, visit: Visit) -> Page:
     written = Written.read()
     if wrong := written.wrong(steps):
         return _form(steps, visit, written, wrong=wrong)
+    live = visit.caller.login
     try:
         _limit(steps, visit)
+        _refuse_haste(visit, written)
     except TooMany as refusal:
-        return _form(steps, visit, written, refusal=refusal)
-    live = visit.caller.login
+        return _form(steps, visit, _with_newest(visit, written), refusal=refusal)
     asking = SendTicketCode(email=written.email or None, member_id=live.member.id if live else None)
     with _alike(steps):
         sent = visit.run(asking)
-    asked = Written(written.title, written.description, written.email, sent.challenge_id)
-    return _form(steps, visit, asked, expires_at=sent.expires_at)
+    sent_at = rfc3339(visit.at)
+    return _form(steps, visit, replace(written, challenge_id=sent.challenge_id, sent_at=sent_at))
 
 
 def submit(steps: Steps, visit: Visit) -> Page | Response:
@@ -120,7 +134,7 @@ def submit(steps: Steps, visit: Visit) -> Page | Response:
                 )
             )
     except CodeRejected as refusal:
-        said = _("That code was not accepted. Enter the code from the newest mail.")
+        said = mailed_code_rejected(refusal)
         return _form(steps, visit, written, wrong={"code": said}, status=status_of(refusal))
     except (NotBound, TicketOpen, TooMany) as refusal:
         return _form(steps, visit, written, refusal=refusal)
@@ -150,8 +164,8 @@ def _form(
     wrong: dict[str, str] | None = None,
     refusal: Refusal | None = None,
     status: int | None = None,
-    **values: Any,
 ) -> Page:
+    g.once_only = request.method == "POST"  # what was typed is on no other page
     return Page(
         "tickets/new.html",
         wrong=wrong,
@@ -159,7 +173,7 @@ def _form(
         status=status,
         steps=steps,
         written=written,
-        **values,
+        free_at=written.free_at(),
     )
 
 
@@ -181,6 +195,25 @@ def _in_login(visit: Visit, path: Arguments) -> Visit:
 def _alike(steps: Steps) -> AbstractContextManager[None]:
     """To anybody, strangers and members are answered in the same time."""
     return nullcontext() if steps.in_login else alike()
+
+
+def _refuse_haste(visit: Visit, written: Written) -> None:
+    """Raise TooMany where no mail would go out: the code that is there already stays good.
+
+    In a login the member's budget is known; to anybody else only what this form has sent is.
+    """
+    free_at = written.free_at()
+    if free_at is not None and visit.at < free_at:
+        raise TooMany(retry_after=ceil((free_at - visit.at).total_seconds()))
+    if (live := visit.caller.login) is not None:
+        send_email_code(live.member, purpose=TICKET, challenge_id="", at=visit.at)
+
+
+def _with_newest(visit: Visit, written: Written) -> Written:
+    """In a login the newest code that was mailed counts, whatever page it was asked for on."""
+    live = visit.caller.login
+    newest = live.member.challenge(TICKET) if live is not None else None
+    return replace(written, challenge_id=newest.id) if newest is not None else written
 
 
 def _limit(steps: Steps, visit: Visit) -> None:

@@ -111,11 +111,12 @@ class Site:
         return replace(visit, caller=g.caller)
 
     def _refused(self, refusal: Refusal, place: str) -> Response:
-        signs_in = self.backend.passwords is not None and place == MEMBER
-        if isinstance(refusal, Unauthenticated) and signs_in and request.method == "GET":
+        signs_in, in_login = self.backend.passwords is not None, place == LOGIN
+        asks = request.method == "GET" and not in_login
+        if isinstance(refusal, Unauthenticated) and signs_in and asks:
             asked = language.way_back()
             return redirect(url_for("sign_in.ask", next=asked), 303)  # type: ignore[return-value]
-        return problems.page(refusal, in_login=place == LOGIN).response()
+        return problems.page(refusal, in_login=in_login, signs_in=signs_in).response()
 
 
 def me() -> Caller | None:

@@ -59,11 +59,6 @@ def number(name: str) -> int:
     return int(given)
 
 
-def field(name: str) -> str:
-    """What a form holds under the name, with plain line ends."""
-    return request.form.get(name, "").replace("\r\n", "\n").strip()
-
-
 def page_asked_for(limit: int) -> PageQuery:
     """The page of a list that the address asks for; raises Malformed for an odd cursor."""
     cursor = argument("cursor") or None

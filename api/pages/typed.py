@@ -1,18 +1,26 @@
-"""Codes as people type and paste them: forgiven here, on the page, and never by the API."""
+"""What people type and paste: forgiven here, on the page, and never by the API."""
 
 import re
 import unicodedata
 from typing import Final
 
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from api.fields import BIDI
 from domain.onetime import CROCKFORD
 
-DASHES: Final = re.compile(r"[\s\u200b-\u200d\u2060\ufeff\u2010-\u2015\u2212\u30fc_.\-]+")
+DASHES: Final = re.compile(r"[\s\u200b-\u2015\u202a-\u202e\u2060-\u2069\u2212\u30fc\ufeff_.\-]+")
 LOOKALIKES: Final = str.maketrans("OIL", "011")
 Read = tuple[str | None, str]
 """What was meant, and an empty text; or None, and what is wrong with it."""
+
+
+def text(name: str) -> str:
+    """A field with plain line ends, without marks that only turn the direction of writing."""
+    given = request.form.get(name, "").replace("\r\n", "\n")
+    return "".join(each for each in given if each not in BIDI).strip()
 
 
 def digits(text: str) -> Read:

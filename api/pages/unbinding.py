@@ -8,7 +8,7 @@ from api.pages.binding import recovery_codes_page
 from api.pages.page import Page
 from api.pages.settings import signed_in
 from api.pages.site import Site
-from api.pages.words import refused
+from api.pages.words import APP, RECOVERY, refused
 from api.refusals import status_of
 from api.visits import Visit
 from commands.renew_recovery_codes import RenewRecoveryCodes
@@ -28,7 +28,7 @@ def add_to(site: Site) -> None:
 def ask(visit: Visit) -> Page | Response:
     """Name the consequences, and ask for a code and for the will."""
     assert visit.member is not None
-    return _form(visit) if visit.member.bound else _nothing_bound()
+    return _form() if visit.member.bound else _nothing_bound()
 
 
 def unbind(visit: Visit) -> Page | Response:
@@ -40,14 +40,14 @@ def unbind(visit: Visit) -> Page | Response:
     if request.form.get("understood") != "yes":
         problems["understood"] = _("Tick that you understand what follows.")
     if proof is None or problems:
-        return _form(visit, wrong=problems)
+        return _form(wrong=problems)
     command = UnbindMFA(member_id=visit.member.id, workspace_id=visit.workspace_id, proof=proof)
     try:
         done = visit.run(command)
     except NotBound:
         return _nothing_bound()
     except (CodeRejected, Locked) as refusal:
-        return _form(visit, refusal=refusal)
+        return _form(refusal=refusal)
     if done.token is not None:
         login.enter_with(visit, done.token)
         return Page.elsewhere(url_for("settings.show"), _("MFA is unbound."))
@@ -76,7 +76,7 @@ def renew(visit: Visit) -> Page | Response:
         return _nothing_bound()
     except (CodeRejected, Locked) as refusal:
         return _renewal(refusal=refusal)
-    return recovery_codes_page(done.recovery_codes, fresh=False)
+    return recovery_codes_page(visit, done.recovery_codes, fresh=False)
 
 
 def _proof() -> tuple[Proof | None, str]:
@@ -93,16 +93,14 @@ def _by_recovery_code() -> bool:
     return request.values.get("with") == "recovery"
 
 
-def _form(
-    visit: Visit, *, wrong: dict[str, str] | None = None, refusal: Refusal | None = None
-) -> Page:
-    assert visit.workspace_id is not None
+def _form(*, wrong: dict[str, str] | None = None, refusal: Refusal | None = None) -> Page:
+    recovery = _by_recovery_code()
     return Page(
         "settings/unbind.html",
         status=status_of(refusal) if refusal else None,
         retry_after=refusal.retry_after if refusal else None,
-        wrong=refused(refusal) if refusal else wrong,
-        by_recovery_code=_by_recovery_code(),
+        wrong=refused(refusal, RECOVERY if recovery else APP) if refusal else wrong,
+        by_recovery_code=recovery,
         understood=request.form.get("understood") == "yes",
     )
 

@@ -21,13 +21,16 @@ from domain.refusals import (
     Unavailable,
 )
 
+APP, RECOVERY = "app", "recovery"
+"""What was given where a recovery code would do as well as a code of the app."""
 
-def refused(refusal: Refusal) -> Markup:
-    """What happened and what to do, in a sentence or two."""
+
+def refused(refusal: Refusal, given: str = "") -> Markup:
+    """What happened and what to do, in a sentence or two; `given` is APP, RECOVERY or neither."""
     if isinstance(refusal, CodeRejected):
-        return _rejected(refusal)
+        return _rejected(refusal, given)
     if isinstance(refusal, Locked):
-        return _locked(refusal)
+        return _locked(refusal, given)
     if isinstance(refusal, TooMany):
         minutes = max(1, -(-(refusal.retry_after or 60) // 60))
         return escape(
@@ -40,13 +43,29 @@ def refused(refusal: Refusal) -> Markup:
     return escape(_plain(refusal))
 
 
-def _rejected(refusal: CodeRejected) -> Markup:
-    if refusal.locked_until is not None:
-        return _locked(refusal)
-    words = _(
-        "That code was not accepted. Check that your phone sets its time automatically,"
-        " then enter the newest code."
-    )
+def mailed_code_rejected(refusal: CodeRejected) -> str:
+    """The same of a code that was mailed."""
+    if refusal.attempts_left == 0:
+        return _("That code was not accepted. Have another one sent.")
+    said = _("That code was not accepted. Enter the code from the newest mail.")
+    return f"{said} {tries(refusal.attempts_left)}".strip()
+
+
+def _rejected(refusal: CodeRejected, given: str) -> Markup:
+    if given == RECOVERY:
+        words = _(
+            "That recovery code was not accepted. Each works once, and only those that were"
+            " shown last."
+        )
+        if refusal.locked_until is not None:  # for codes of the app, not for the next of these
+            return escape(words)
+    elif refusal.locked_until is not None:
+        return _locked(refusal, given)
+    else:
+        words = _(
+            "That code was not accepted. Check that your phone sets its time automatically,"
+            " then enter the newest code."
+        )
     return escape(f"{words} {tries(refusal.attempts_left)}".strip())
 
 
@@ -57,15 +76,23 @@ def tries(left: int | None) -> str:
     return ngettext("You have one try left.", "You have %(num)s tries left.", left)
 
 
-def _locked(refusal: Refusal) -> Markup:
+def _locked(refusal: Refusal, given: str) -> Markup:
     until = when(refusal.locked_until) if refusal.locked_until else Markup("–")
-    return Markup(  # noqa: S704 - our own words, and a time that is markup already
-        _(
+    if given == APP:
+        words = _(
             "Too many codes were refused: none is looked at until %(until)s."
             " A recovery code still works, and so does a request to unbind MFA.",
             until=until,
         )
-    )
+    elif given == RECOVERY:
+        words = _(
+            "Too many recovery codes were refused: the next is looked at from %(until)s."
+            " A request to unbind MFA still works.",
+            until=until,
+        )
+    else:
+        words = _("Too many codes were refused: none is looked at until %(until)s.", until=until)
+    return Markup(words)  # noqa: S704 - our own words, and a time that is markup already
 
 
 def _plain(refusal: Refusal) -> str:

@@ -21,10 +21,14 @@ function copyButtons() {
   for (const button of document.querySelectorAll("button[data-copy]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
-      const text = document.getElementById(button.dataset.copy).dataset.text;
-      await navigator.clipboard.writeText(text);
+      const place = document.getElementById(button.dataset.copy);
       const before = button.textContent;
-      button.textContent = button.dataset.done;
+      try {
+        await navigator.clipboard.writeText(place.dataset.text);
+        button.textContent = button.dataset.done;
+      } catch {
+        window.getSelection().selectAllChildren(place); /* the reader copies it then */
+      }
       setTimeout(() => { button.textContent = before; }, 2000);
     });
   }
@@ -71,6 +75,10 @@ function once() {
       if (form.dataset.sent) { event.preventDefault(); return; }
       form.dataset.sent = "yes";
       form.setAttribute("aria-busy", "true");
+      setTimeout(() => { /* whoever has stopped it may send it again */
+        delete form.dataset.sent;
+        form.removeAttribute("aria-busy");
+      }, 10000);
     });
   }
   window.addEventListener("pageshow", (event) => {

@@ -9,7 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.pages.browsers import MEMBER
+from commands.cancel_ticket import CancelTicket
+from commands.dispatch import run
 from commands.revoke_sessions import RevokeSessions
+from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.unbind_ticket import UnbindTicket
 from tests.browser.conftest import Visitor
@@ -174,7 +177,25 @@ def test_a_stale_page_changes_nothing(
     with second.expect_response(lambda answer: answer.request.method == "POST") as answered:
         second.get_by_role("button", name="Claim this ticket").click()
     assert answered.value.status == 409
-    expect(second.locator("main h1")).to_have_text("This no longer fits")
+    expect(second.get_by_role("alert")).to_contain_text("This step no longer fits")
+    expect(second.locator("main .empty")).to_contain_text("Another agent works on this ticket")
+
+
+def test_a_reason_that_comes_too_late_is_not_lost(
+    site: Site, visitor: Visitor, agent: Person, filed: Filed
+) -> None:
+    """UX 26: the requester cancelled meanwhile; what was typed stands on the page."""
+    page = open_ticket(site, visitor(), agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    page.get_by_label("Reason for approving").fill("Called back.\nVoice known.")
+    context = site.twinlock.context(Actor("member", filed.person.id), "r")
+    run(CancelTicket(ticket_id=filed.id), context, site.twinlock.desk)
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("This step no longer fits")
+    expect(page.locator("main .empty")).to_have_text("The ticket is closed.")
+    expect(page.locator("main")).to_contain_text("You had written:")
+    expect(page.locator("main")).to_contain_text("Voice known.")
+    assert is_bound(site, filed.person)
 
 
 def test_the_keyboard_is_enough(site: Site, page: Page, agent: Person, filed: Filed) -> None:
