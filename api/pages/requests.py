@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -53,13 +53,14 @@ class Written:
         """Out of the request."""
         return cls(*map(typed.text, cls.__slots__))
 
-    def free_at(self) -> datetime | None:
-        """When another code goes out; who changes the field is held to it all the same."""
+    def free_at(self, now: datetime) -> datetime | None:
+        """When another code goes out, if that is later; the field is no more than a courtesy."""
         try:
             sent_at = datetime.fromisoformat(self.sent_at)
         except ValueError:
             return None
-        return sent_at + RESEND if sent_at.tzinfo else None
+        recent = sent_at.tzinfo is UTC and now - RESEND < sent_at <= now
+        return sent_at + RESEND if recent else None
 
     def wrong(self, steps: Steps) -> dict[str, str]:
         """What is wrong with it, by field."""
@@ -173,7 +174,7 @@ def _form(
         status=status,
         steps=steps,
         written=written,
-        free_at=written.free_at(),
+        free_at=written.free_at(visit.at),
     )
 
 
@@ -202,8 +203,7 @@ def _refuse_haste(visit: Visit, written: Written) -> None:
 
     In a login the member's budget is known; to anybody else only what this form has sent is.
     """
-    free_at = written.free_at()
-    if free_at is not None and visit.at < free_at:
+    if (free_at := written.free_at(visit.at)) is not None:
         raise TooMany(retry_after=ceil((free_at - visit.at).total_seconds()))
     if (live := visit.caller.login) is not None:
         send_email_code(live.member, purpose=TICKET, challenge_id="", at=visit.at)
