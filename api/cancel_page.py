@@ -31,8 +31,15 @@ TEXTS = {
         "button": "Cancel the request",
         "done": ("The request is cancelled", "Your authenticator stays as it is."),
         "closed": ("The request is closed", "It was decided or cancelled before. Nothing changed."),
-        "unknown": ("This link does not work", "It is incomplete or was made for another request."),
-        "unavailable": ("Please try again", "The request cannot be cancelled at the moment."),
+        "unknown": (
+            "This link does not work",
+            "It is incomplete or of another request. Copy it whole out of the newest mail.",
+        ),
+        "unavailable": (
+            "Please try again",
+            "It cannot be cancelled at the moment. Wait a little, then open the link again.",
+        ),
+        "request_id": "Request id",
     },
     "zh": {
         "ask": (
@@ -45,8 +52,9 @@ TEXTS = {
         "button": "取消申请",
         "done": ("申请已取消", "您的身份验证器保持不变。"),
         "closed": ("申请已关闭", "该申请此前已处理或已取消，未作任何更改。"),
-        "unknown": ("此链接无效", "链接不完整，或属于另一个申请。"),
-        "unavailable": ("请重试", "暂时无法取消该申请。"),
+        "unknown": ("此链接无效", "链接不完整，或属于另一个申请。请从最新的邮件中完整复制链接。"),
+        "unavailable": ("请重试", "暂时无法取消该申请。请稍候再次打开链接。"),
+        "request_id": "请求编号",
     },
 }
 
@@ -119,13 +127,18 @@ def _refused(refusal: Refusal) -> Response:
 
 def _say(what: str, status: int = 200, token: str | None = None) -> Response:
     chosen = language.chosen()
-    heading, text = TEXTS[chosen][what]
-    return page(
+    words = TEXTS[chosen]
+    heading, text = words[what]
+    response = page(
         "cancel.html",
         status,
-        language=chosen,
+        language=language.TAGS[chosen],
         heading=heading,
         text=text,
         token=token,
-        button=TEXTS[chosen]["button"],
+        words=words,
+        request_id=g.request_id if status != 200 else None,
     )
+    if status == 503:
+        response.headers["Retry-After"] = "1"
+    return response

@@ -150,21 +150,21 @@ def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
 
 
 @audit.command("key")
-def key_() -> None:
+def key_(as_json: AsJson = False) -> None:
     """Print the keys that checkpoints and exports are verified with, the newest first."""
     with opened() as twinlock:
-        for each in twinlock.notary.keys:
-            typer.echo(str(each))
+        keys = list(map(str, twinlock.notary.keys))
+    typer.echo(json.dumps(keys, indent=2) if as_json else "\n".join(keys))
 
 
 @audit.command("checkpoint")
-def checkpoint_() -> None:
+def checkpoint_(as_json: AsJson = False) -> None:
     """Print the newest checkpoint: keep it, and later exports must agree with it."""
     with opened() as twinlock, twinlock.connect() as connection:
         note = checkpoints.newest(connection)
     if note is None:
         fail("nothing has been signed yet", REFUSED)
-    typer.echo(note, nl=False)
+    typer.echo(json.dumps({"note": note}) if as_json else note, nl=as_json)
 
 
 def _tell_export(file: Path, done: Exported) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from commands.dispatch import run
 from commands.erase_member import EraseMember
-from twinlock.running import REFUSED, AsJson, context, fail, opened
+from twinlock.running import REFUSED, WRONG, AsJson, context, fail, opened
 
 keys = typer.Typer(help="Rotate master keys and pass keys.", no_args_is_help=True)
 
@@ -60,8 +60,10 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """End an account for ever: key and personal data are destroyed, history and counts stay."""
-    asked = sys.stdin.isatty() and not yes
-    if asked and not typer.confirm(f"Erase {member_id} for ever?"):
+    if not yes and not sys.stdin.isatty():
+        fail("nobody can be asked here: say --yes", WRONG)
+    if not yes and not typer.confirm(f"Erase {member_id} for ever?"):
         fail("nothing was erased", REFUSED)
     with opened() as twinlock:
         run(EraseMember(member_id=member_id), context(twinlock), twinlock.desk)
+    typer.echo(f"{member_id} is erased.")

@@ -39,13 +39,14 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @parked.command()
-def show(id_: Id) -> None:
+def show(id_: Id, as_json: AsJson = False) -> None:
     """Print a parked record as it came."""
     with opened() as twinlock, twinlock.connect() as connection:
         row = parking.parked_record(connection, id_)
     if row is None:
         fail("no such record", REFUSED)
-    typer.echo(row.record.decode(errors="backslashreplace"))
+    record = row.record.decode(errors="backslashreplace")
+    typer.echo(json.dumps({**_told(row), "record": record}, indent=2) if as_json else record)
 
 
 @parked.command()
@@ -69,7 +70,9 @@ def retry(id_: Id) -> None:
 def discard(id_: Id) -> None:
     """Forget a parked record."""
     with opened() as twinlock, twinlock.connect() as connection:
-        parking.discard(connection, id_)
+        if not parking.discard(connection, id_):
+            fail("no such record", REFUSED)
+    typer.echo(f"discarded: {id_}")
 
 
 def _told(row: parking.ParkedRow) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Telling:
         self._title = title
         self._bar = _bar() if sys.stderr.isatty() else None
         self._tasks: dict[str, int] = {}
+        self._step = ""
         self._begun = self._said = time.monotonic()
 
     def __enter__(self) -> "Telling":
@@ -80,10 +81,12 @@ class Telling:
 
     def _line(self, step: str, done: int, total: int) -> None:
         now = time.monotonic()
+        if step != self._step:
+            self._step, self._begun = step, now
         if now - self._said < LINE_SECONDS:
             return
         self._said = now
-        rate = done / (now - self._begun)
+        rate = done / (now - self._begun) if now > self._begun else 0
         left = f", {(total - done) / rate:,.0f} s left" if rate else ""
         name = f"{self._title} {step}".strip()
         typer.echo(f"{name}: {done:,} of {total:,}, {rate:,.0f}/s{left}", err=True)

@@ -187,13 +187,19 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             "Your request was approved",
             (
                 "Your request was approved: two-step verification is off. You can set it up again.",
+                "{because}",
                 "{reason}",
                 NOT_YOU["en"],
             ),
         ),
         "zh": Words(
             "您的申请已批准",
-            ("您的申请已批准：两步验证已关闭，您可以随时重新设置。", "{reason}", NOT_YOU["zh"]),
+            (
+                "您的申请已批准：两步验证已关闭，您可以随时重新设置。",
+                "{because}",
+                "{reason}",
+                NOT_YOU["zh"],
+            ),
         ),
     },
     "ticket.rejected": {
@@ -201,12 +207,13 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             "Your request was declined",
             (
                 "Your request to remove the authenticator was declined. It stays in place.",
+                "{because}",
                 "{reason}",
             ),
         ),
         "zh": Words(
             "您的申请未获批准",
-            ("您解除身份验证器的申请未获批准，身份验证器保持不变。", "{reason}"),
+            ("您解除身份验证器的申请未获批准，身份验证器保持不变。", "{because}", "{reason}"),
         ),
     },
     "ticket.cancelled": {
@@ -244,6 +251,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
         ),
     },
 }
+BECAUSE = {"en": "Support gives this reason:", "zh": "客服给出的理由："}
 GRACE = {
     "en": "Those who have none yet may still enter until {until} (UTC).",
     "zh": "尚未设置的成员在 {until}（UTC）之前仍可进入。",
@@ -269,7 +277,7 @@ def language_of(locale: str) -> str:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return text.format_map({**dict.fromkeys(("reason", "grace"), ""), **values})
+    return text.format_map({**dict.fromkeys(("because", "reason", "grace"), ""), **values})
 
 
 def _html(paragraphs: list[str], values: Mapping[str, str], language: str) -> str:

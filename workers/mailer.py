@@ -24,7 +24,7 @@ from domain.onetime import BIND, email_code
 from domain.unbind_ticket import CANCELLED
 from projections import progress, standing
 from workers import mail_queue
-from workers.letters import GRACE, METHODS, Letter, language_of, written
+from workers.letters import BECAUSE, GRACE, METHODS, Letter, language_of, written
 from workers.loops import keep_going
 from workers.mail_queue import TO_OWNERS, TO_PREVIOUS, Due
 from workers.ports import Connect, MailDelayed, Outbox, Undeliverable
@@ -187,7 +187,8 @@ def _submitted(scribe: Scribe, due: Due, contact: Contact) -> Written:
 def _closed(scribe: Scribe, due: Due, contact: Contact) -> Written:
     status, _, ticket_id = due.detail.partition(":")
     reason = reason_of(scribe.vault, due.subject_id, ticket_id) if status != CANCELLED else None
-    return f"ticket.{status}", {"reason": reason or ""}
+    because = BECAUSE[language_of(contact.locale)] if reason else ""
+    return f"ticket.{status}", {"because": because, "reason": reason or ""}
 
 
 def _policy(scribe: Scribe, due: Due, contact: Contact) -> Written:

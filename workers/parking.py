@@ -116,9 +116,9 @@ def retry(connection: Connection[Any], model: Model, row: ParkedRow) -> None:
         cursor.execute("DELETE FROM parked WHERE id = %s", (row.id,))
 
 
-def discard(connection: Connection[Any], id_: int) -> None:
-    """Forget a parked record."""
-    connection.execute("DELETE FROM parked WHERE id = %s", (id_,))
+def discard(connection: Connection[Any], id_: int) -> bool:
+    """Forget a parked record; says whether there was one."""
+    return connection.execute("DELETE FROM parked WHERE id = %s", (id_,)).rowcount > 0
 
 
 def _apply(cursor: Cursor[Any], model: Model, one: StoredRecord) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask_babel import format_number, lazy_gettext
 from flask_babel import gettext as _
 
@@ -63,16 +63,16 @@ def add_to(site: Site) -> None:
 def show(visit: Visit) -> Page:
     """A form, and once it is filled in, then and now beside each other."""
     asked = {name: staff.argument(name) for name in ("member_id", "workspace_id", "at")}
-    if visit.caller.scope and not asked["member_id"]:
-        asked["workspace_id"] = asked["workspace_id"] or visit.caller.scope
-    at, wrong = _place(visit, asked)
+    if (own := visit.caller.scope) and asked["workspace_id"] in ("", own):
+        asked["workspace_id"] = "" if asked["member_id"] else own
+    at, wrong = _place(visit, asked) if "at" in request.args else (None, {})
     told = _told(visit, asked, at) if at else ()
     then, now = told or ({}, {})
     return Page(
         "staff/as_of.html",
         asked={**asked, "at": asked["at"][:16]},
         scope=visit.caller.scope,
-        wrong={"at": wrong} if wrong else None,
+        wrong=wrong,
         at=at,
         about=asked["member_id"] or asked["workspace_id"],
         lines=_lines(then, now),
@@ -81,16 +81,14 @@ def show(visit: Visit) -> Page:
     )
 
 
-def _place(visit: Visit, asked: Mapping[str, str]) -> tuple[datetime | None, str]:
-    """The time asked for, None where the form is not filled in, and what is wrong with it."""
-    if not asked["at"]:
-        return None, ""
+def _place(visit: Visit, asked: Mapping[str, str]) -> tuple[datetime | None, Mapping[str, str]]:
+    """The time asked for, or None and what is wrong, by field."""
     if bool(asked["member_id"]) == bool(asked["workspace_id"]):
-        return None, _("Name either a member or a workspace.")
+        return None, {"member_id": _("Name either a member or a workspace.")}
     at = moment(asked["at"])
     if at is None:
-        return None, _("Choose a day and a time.")
-    return (at, "") if at <= visit.at else (None, _("Choose a time in the past."))
+        return None, {"at": _("Choose a day and a time.")}
+    return (at, {}) if at <= visit.at else (None, {"at": _("Choose a time in the past.")})
 
 
 def _told(visit: Visit, asked: Mapping[str, str], at: datetime) -> tuple[Facts, Facts]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import request, url_for
@@ -42,7 +42,7 @@ class Asked:
     @classmethod
     def read(cls) -> "Asked":
         """Out of the query of this request."""
-        given = {name: request.args.get(name, "").strip() for name in WORDS}
+        given = {name: _in_utc(name, request.args.get(name, "").strip()) for name in WORDS}
         asked = cls(given={name: value for name, value in given.items() if value})
         try:
             asked.filter()
@@ -93,6 +93,12 @@ def moment(text: str) -> datetime | None:
         return TypeAdapter(GivenTime).validate_python(_utc(text))
     except ValidationError:
         return None
+
+
+def _in_utc(name: str, value: str) -> str:
+    """A time with an offset as the form has times; anything else as it is."""
+    at = moment(value) if name in TIMES else None
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else value
 
 
 def _exact(name: str, value: str) -> str:

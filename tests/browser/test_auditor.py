@@ -181,6 +181,29 @@ def test_a_members_past_is_told_too(
     expect(page.get_by_label("Time (UTC)")).to_have_attribute("aria-invalid", "true")
 
 
+def test_an_owner_asks_for_a_members_past(site: Site, page: Page) -> None:
+    """UX 11, 22: the own workspace that is filled in is in nobody's way, and words have fields."""
+    workspace = a_workspace(site)
+    owner, person = (a_person(site, workspace, role=role) for role in ("owner", "member"))
+    let_in(site, page, owner, "/audit/as-of")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_label("Member").fill(person.id)
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#at-wrong")).to_contain_text("Choose a day and a time.")
+    page.get_by_label("Time (UTC)").fill("2020-01-01T00:00")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#about")).to_have_text(person.id)
+    page.goto(f"/audit/as-of?member_id={person.id}&workspace_id=other&at=2020-01-01T00:00")
+    expect(page.locator("#member_id-wrong")).to_contain_text("Name either")
+
+
+def test_a_time_with_an_offset_is_shown_in_utc(site: Site, page: Page, auditor: Person) -> None:
+    """UX 22: what the chip says is what the form holds, and what is filtered by."""
+    let_in(site, page, auditor, "/audit?since=2026-01-01T02:00:00%2B02:00")
+    expect(page.get_by_label("Since")).to_have_value("2026-01-01T00:00")
+    expect(page.get_by_text("Since: 2026-01-01 00:00:00 UTC")).to_be_visible()
+
+
 def test_an_owner_reads_its_own_workspace_alone(site: Site, page: Page, member: Person) -> None:
     """UX 22, 26: nothing of other workspaces, by filter, by position or by export."""
     own = a_workspace(site)

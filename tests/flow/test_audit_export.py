@@ -363,6 +363,10 @@ def test_the_command_line_says_it(grown: Twinlock, exported: list[bytes], tmp_pa
     assert said.code == 0
     assert said.out.startswith(f"{good}: ")
     key.write_text(run_twinlock(grown, "audit", "key").out)
+    as_json = json.loads(run_twinlock(grown, "audit", "key", "--json").out)
+    assert as_json == key.read_text().splitlines()
+    note = run_twinlock(grown, "audit", "checkpoint").out
+    assert json.loads(run_twinlock(grown, "audit", "checkpoint", "--json").out) == {"note": note}
     said = run_twinlock(grown, "audit", "verify", str(good), "--key", str(key))
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[-1].startswith("proven: ")

@@ -168,7 +168,7 @@ def test_a_reason_is_told(running: Running, mailer: Mailer, mailbox: Mailbox) ->
     queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), closed))
     send_all(running, mailer)
     (mail,) = mailbox.messages()
-    assert "No <b>proof</b>" in mail.text.splitlines()
+    assert "Support gives this reason:\n\nNo <b>proof</b>\n" in mail.text
     assert "No &lt;b&gt;proof" in (mail.html or "")
 
 

@@ -45,6 +45,8 @@ def test_a_mended_event_is_applied_again(embedded: Running) -> None:
     assert (listed.code, "standing-v1" in listed.out, "ValueError" in listed.out) == (0, True, True)
     shown = run_twinlock(twinlock, "parked", "show", str(row.id))
     assert '"type":"twinlock.mfa.code_accepted.v1"' in shown.out
+    as_json = json.loads(run_twinlock(twinlock, "parked", "show", str(row.id), "--json").out)
+    assert as_json == {**told, "record": shown.out.removesuffix("\n")}
     tried = run_twinlock(twinlock, "parked", "retry", str(row.id))
     assert (tried.code, tried.out) == (0, "applied: position 4 in standing-v1\n")
     with twinlock.connect() as connection:
@@ -70,7 +72,7 @@ def test_an_event_of_a_future_release_waits_for_it(embedded: Running) -> None:
     assert len(said.out.splitlines()) == last - 2
 
 
-@pytest.mark.parametrize("what", ["show", "retry"])
+@pytest.mark.parametrize("what", ["show", "retry", "discard"])
 def test_a_record_that_is_not_there(embedded: Running, what: str) -> None:
     said = run_twinlock(embedded.twinlock, "parked", what, "99")
     assert (said.code, "no such record" in said.err) == (1, True)

@@ -48,7 +48,7 @@ def test_the_page_speaks_english_and_chinese(here: Installation) -> None:
     path, token = link(here, filed["ticket_id"])
     address = f"{path}?token={token}"
     chinese = here.get(address, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"})
-    assert '<html lang="zh">' in chinese.text
+    assert '<html lang="zh-Hans">' in chinese.text
     assert "取消申请" in chinese.text
     assert "Cancel the request" in here.get(address, headers={"Accept-Language": "fr"}).text
 
@@ -68,6 +68,7 @@ def test_a_wrong_link_shows_no_button_and_cancels_nothing(here: Installation) ->
         assert shown.status == 404
         assert "<form" not in shown.text
         assert "script" not in shown.text
+        assert shown.headers["X-Request-Id"] in shown.text
 
 
 def test_the_page_loads_nothing_and_is_kept_nowhere(here: Installation) -> None:

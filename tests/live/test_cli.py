@@ -77,7 +77,11 @@ def test_codes_are_for_demonstrations_only(run: Run, monkeypatch: pytest.MonkeyP
 
 def test_an_erased_member_is_gone(twinlock: Twinlock, run: Run) -> None:
     run("demo", "seed")
-    assert run("erase", "demo-member", "--yes").exit_code == 0
+    asked = run("erase", "demo-member")
+    assert (asked.exit_code, "--yes" in asked.stderr) == (2, True)
+    assert not twinlock.store.load(MemberMFA, "demo-member").erased
+    done = run("erase", "demo-member", "--yes")
+    assert (done.exit_code, done.stdout) == (0, "demo-member is erased.\n")
     assert twinlock.store.load(MemberMFA, "demo-member").erased
     assert twinlock.vault.peek("member/demo-member", "contact") is None
     assert run("demo", "seed").exit_code == 0

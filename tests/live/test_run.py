@@ -3,6 +3,7 @@
 Twinlock's own processes are stand-ins here: this is about who is started, watched and stopped.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -130,6 +131,19 @@ def test_a_run_stops_in_time_and_leaves_nobody_behind(running: Running) -> None:
     for uri in (facts["base_url"], facts["mailbox_url"], facts["database"]):
         assert not listens(*address(uri)), uri
     assert not (running.folder / "var/run.json").exists()
+
+
+def test_clean_waits_for_the_end_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    clean = ["make", "-C", str(tmp_path), "clean", f"PYTHON={sys.executable}", "CODE=."]
+    with (tmp_path / "var/run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = subprocess.run(clean, capture_output=True, text=True)
+    assert "make run is up: end it first\n" in refused.stderr
+    assert (tmp_path / "var").exists()
+    subprocess.run(clean, check=True, capture_output=True)
+    assert not (tmp_path / "var").exists()
 
 
 def test_a_run_that_is_killed_leaves_nobody_behind(running: Running) -> None:
