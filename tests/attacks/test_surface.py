@@ -108,6 +108,7 @@ def test_nothing_of_the_inside_shows_in_what_is_refused(here: Installation, thin
 
 
 def test_empty_bodies_skip_no_step(here: Installation, things: Things) -> None:
+    assert here.post(f"/v1/tickets/{things.ticket_id}/claim", "support").status == 200
     token = here.login(things.member)["login_token"]
     tokens = (token, things.member.granted, "host", "support")
     empty: tuple[dict[str, Any], ...] = (
@@ -124,7 +125,7 @@ def test_empty_bodies_skip_no_step(here: Installation, things: Things) -> None:
             for body in empty:
                 began = time.process_time()
                 answer = here.post(things.path(route), caller, body)
-                assert 400 <= answer.status < 500 or "to" in str(route.body), route.name
+                assert 400 <= answer.status < 500, (route.name, caller, body)
                 assert time.process_time() - began < 2
 
 
