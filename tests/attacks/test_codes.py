@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.app import create_app
 from domain.member_mfa import MemberMFA
 from tests.attacks.depth import DEEP
 from tests.http.installation import Installation, Person, Reply, installed, ticket_body, totp
@@ -120,13 +119,15 @@ def test_many_wrong_codes_at_once_are_looked_at_five_times(here: Installation) -
     assert told[403, "code-rejected"] == failures(here, person) == 5
 
 
-def test_the_count_outlives_the_process(module_database: str, here: Installation) -> None:
+def test_the_count_outlives_the_process(here: Installation) -> None:
     person = here.bound(here.workspace())
-    lock(here, person)
-    again = here.with_backend()
-    again.app = create_app(again.backend)
-    assert enter(again, person, here.code(person)).told == (429, "locked")
-    assert again.login(person)["state"] == "locked"
+    code = wrong(here, person)
+    for left in (4, 3, 2, 1, 0):
+        with here.another_process() as process:
+            assert enter(process, person, code).body["attempts_left"] == left
+    with here.another_process() as process:
+        assert enter(process, person, here.code(person)).told == (429, "locked")
+        assert process.login(person)["state"] == "locked"
 
 
 def test_a_hundred_strangers_lock_nobody_out(here: Installation) -> None:
@@ -139,8 +140,9 @@ def test_a_hundred_strangers_lock_nobody_out(here: Installation) -> None:
 
 def test_a_used_code_stays_used_in_every_spelling_order_and_session(here: Installation) -> None:
     person = here.bound(here.workspace())
-    first, second = here.code(person), here.code(person)
+    first = here.code(person)
     assert enter(here, person, first).status == 200
+    second = here.code(person)
     assert enter(here, person, second).status == 200
     for again in (second, first, second):
         assert enter(here, person, again).told == (403, "code-rejected")

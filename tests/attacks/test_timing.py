@@ -1,16 +1,20 @@
 """Known and unknown addresses by the clock, roughly; `make attacks` measures it finely."""
 
-import statistics
-
 from tests.attacks.timing import STEP_MS, kolmogorov_smirnov, measured
 from tests.http.installation import Installation
 
 
 def test_strangers_and_members_cannot_be_told_apart_by_much(here: Installation) -> None:
-    for one in measured(here, samples=12):
-        assert min(*one.known, *one.unknown) >= STEP_MS
-        gap = abs(statistics.median(one.known) - statistics.median(one.unknown))
-        assert gap <= STEP_MS * 2, one
+    def told_apart() -> set[str]:
+        """A whole step apart, or a part of one."""
+        found = list(measured(here, samples=12))
+        assert min(time for one in found for time in (*one.known, *one.unknown)) >= STEP_MS
+        return {one.call for one in found if one.gap >= STEP_MS / 2}
+
+    apart = told_apart()
+    for _ in range(2):  # a busy machine pushes a call over a step, but not the same each time
+        apart = apart and apart & told_apart()
+    assert apart == set()
 
 
 def test_the_statistic_knows_alike_from_different() -> None:

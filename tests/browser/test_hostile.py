@@ -1,6 +1,7 @@
 """What others try: forms from elsewhere, stale tabs, frames, and addresses that lead astray."""
 
 import http.client
+import re
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in, sign_in
 from tests.browser.support.hosts import open_login, other_site, refused
 from tests.browser.support.looking import assert_accessible, path_of
+from tests.browser.support.mails import mailed_code
 from tests.browser.support.people import a_person, a_workspace
 from tests.browser.support.site import Site
 from tests.browser.test_sessions import cookie, signed_out
@@ -39,6 +41,8 @@ HOSTILE = (
     "https://office.example:8443/back",
 )
 """Twenty addresses; https://office.example/back is the one that is registered."""
+TITLE = "</title>'\"><img src=x onerror=alert(1)> {{ 7 * 7 }}"
+DESCRIPTION = "</textarea></blockquote><script>alert(1)</script><svg onload=alert(1)>"
 
 
 @pytest.mark.parametrize("address", HOSTILE)
@@ -193,14 +197,26 @@ def test_a_login_that_ended_says_so(site: Site, page: Page) -> None:
 
 
 def test_markup_in_what_people_write_stays_text(site: Site, page: Page, visitor: Visitor) -> None:
+    """On the requester's page, and on those of the agent who works the request."""
     person = a_person(site, a_workspace(site))
     page.goto(open_login(site, person)["page"])
     page.goto("/login/ticket")
-    page.fill("#title", "<img src=x onerror=alert(1)>")
-    page.fill("#description", "</textarea><script>alert(1)</script>")
+    page.fill("#title", TITLE)
+    page.fill("#description", DESCRIPTION)
     page.click("main form button[type=submit]")
-    expect(page.locator("#title")).to_have_value("<img src=x onerror=alert(1)>")
-    expect(page.locator("#description")).to_have_value("</textarea><script>alert(1)</script>")
+    expect(page.locator("#title")).to_have_value(TITLE)
+    expect(page.locator("#description")).to_have_value(DESCRIPTION)
+    page.fill("#code", mailed_code(site, person.email))
+    page.get_by_role("button", name="File the request").click()
+    page.wait_for_url("**/tickets/*")
+    site.settle()
+    agent = let_in(site, visitor(), a_person(site, "staff", role="support"), "/support/tickets")
+    agent.get_by_role("link", name=TITLE).click()
+    expect(agent.locator("h1")).to_have_text(TITLE)
+    expect(agent).to_have_title(re.compile(re.escape(TITLE)))
+    expect(agent.locator("blockquote")).to_have_text(DESCRIPTION)
+    for shown in (page, agent):
+        assert shown.locator("[src=x], [onerror], [onload], main script").count() == 0
 
 
 @pytest.mark.parametrize(

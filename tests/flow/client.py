@@ -57,10 +57,13 @@ class Reply:
 class Client:
     """Calls one server, each time on a new connection."""
 
-    def __init__(self, address: str, timeout: float = 30) -> None:
-        """Connect to nothing yet; `address` is `host:port`."""
+    def __init__(
+        self, address: str, timeout: float = 30, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Connect to nothing yet; `address` is `host:port`, `headers` go along with each call."""
         self.address = address
         self._timeout = timeout
+        self._headers = headers or {}
         self.replies: list[Reply] = []
 
     def call(
@@ -105,7 +108,7 @@ class Client:
         return connection
 
     def _make(self, call: Call, connection: HTTPConnection, more: Mapping[str, str]) -> Reply:
-        headers = dict(more)
+        headers = {**self._headers, **more}
         if call.token is not None:
             headers["Authorization"] = f"Bearer {call.token}"
         if call.body is not None:

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+import duckdb
+import pyarrow.parquet as parquet
 import pytest
 
 from domain.member_facts import MFAUnbound
@@ -86,7 +88,6 @@ def test_the_consumer_is_short_and_knows_the_public_contract_alone() -> None:
 def test_duckdb_tells_the_coverage_out_of_a_parquet_file(
     twinlock: Twinlock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    duckdb: Any = pytest.importorskip("duckdb")
     position = some_members(twinlock)
     said = run_twinlock(twinlock, "export", "parquet", str(tmp_path / "events.parquet"))
     assert said.out.endswith(f"{position:,} events up to position {position}\n")
@@ -96,7 +97,6 @@ def test_duckdb_tells_the_coverage_out_of_a_parquet_file(
 
 
 def test_a_folder_gets_what_is_new_at_each_run(twinlock: Twinlock, tmp_path: Path) -> None:
-    parquet: Any = pytest.importorskip("pyarrow.parquet")
     first = some_members(twinlock)
     folder = str(tmp_path)
     run_twinlock(twinlock, "export", "parquet", folder)
@@ -136,7 +136,6 @@ def test_a_folder_takes_no_part_that_later_runs_would_take_for_all(
 
 
 def test_a_folder_may_end_early_and_goes_on_there(twinlock: Twinlock, tmp_path: Path) -> None:
-    parquet: Any = pytest.importorskip("pyarrow.parquet")
     last, folder = some_members(twinlock), str(tmp_path)
     assert run_twinlock(twinlock, "export", "parquet", folder, "--to-position", "5").code == 0
     again = run_twinlock(twinlock, "export", "parquet", folder, "--to-position", "5")

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jsonschema import Draft202012Validator
 
+from tests.flow.client import Client
 from tests.flow.installation import Installation
 from tests.flow.people import (
     Person,
@@ -34,6 +36,7 @@ from tests.flow.postbox import LINK
 from tests.flow.topics import Record, consume, first_of_each
 
 pytestmark = [pytest.mark.live, pytest.mark.kafka]
+POISON = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
 SCHEMAS = Path(__file__).parents[1] / "contracts/schemas"
 
 
@@ -198,9 +201,13 @@ def test_a_ticket_from_the_mailbox_alone_needs_two_agents(whole: Installation) -
 
 def test_the_mailed_link_cancels_and_looking_at_it_does_not(whole: Installation) -> None:
     person = a_bound_member(whole, a_workspace(whole))
-    filed = file_ticket(whole, person, log_in(whole, person)["login_token"])
+    poisoned = replace(whole, client=Client(whole.client.address, headers=POISON))
+    login = log_in(poisoned, person)
+    assert login["page"].startswith(f"{whole.url}/login/?handover=")
+    filed = file_ticket(poisoned, person, login["login_token"])
     path = f"/v1/tickets/{filed.body['ticket_id']}"
     link = whole.postbox.wait(person.email, LINK).removeprefix(whole.url)
+    assert link.startswith(f"{path.removeprefix('/v1')}/cancel?token=")
     assert b"<button" in whole.client.get(link).content
     token = filed.body["ticket_token"]
     assert whole.client.get(path, token).body["status"] == "submitted"

@@ -13,6 +13,7 @@ from tests.flow.people import (
     confirm_mailbox,
     enforce,
     enrol,
+    enter,
     join,
     log_in,
     opens,
@@ -74,7 +75,7 @@ def test_a_stopped_projector_changes_no_decision(without_projector: Installation
     proof = {"code": person.phone.code()}
     bound = here.client.post(f"{person.mfa}/binding", token, proof)
     assert bound.status == 201
-    enforced = enforce(here, workspace)
+    enforce(here, workspace)
 
     assert log_in(here, person)["state"] == "code_required"
     assert check(here, person, workspace) == ("code_required", "bound", True)
@@ -83,13 +84,23 @@ def test_a_stopped_projector_changes_no_decision(without_projector: Installation
     assert not opens(here, token, workspace)
     assert opens(here, pass_with_code(here, person), workspace)
 
-    coverage = f"/v1/workspaces/{workspace}/coverage?at_least={enforced.position}"
+    wrong = person.phone.wrong()
+    refused = [enter(here, log_in(here, person), code=wrong) for _ in range(5)]
+    assert [each.told for each in refused] == [(403, "code-rejected")] * 5
+    assert log_in(here, person)["state"] == "locked"
+    assert check(here, person, workspace) == ("locked", "locked", True)
+    fresh = enter(here, log_in(here, person), code=person.phone.code())
+    assert fresh.told == (429, "locked")
+
+    newest = refused[-1].position
+    coverage = f"/v1/workspaces/{workspace}/coverage?at_least={newest}"
     late = here.client.get(coverage, here.tokens["host"])
     assert late.told == (503, "not-yet-visible")
     here.start_workers("project")
-    here.settle(enforced.position)
+    here.settle(newest)
     caught_up = here.as_host("GET", coverage).body
-    assert (caught_up["members"], caught_up["bound"], caught_up["overdue"]) == (2, 1, 1)
+    counted = [caught_up[name] for name in ("members", "bound", "overdue", "locked")]
+    assert counted == [2, 1, 1, 1]
 
 
 def test_a_projector_that_hangs_changes_no_decision(small: Installation) -> None:

@@ -24,7 +24,7 @@ from tests.flow.people import (
     log_in,
     pass_with_code,
 )
-from tests.support.parts import temporary_folder
+from tests.support.parts import go_without, temporary_folder
 from twinlock.dev import child
 from twinlock.dev.ports import LOOPBACK, free_port, listens
 
@@ -45,10 +45,7 @@ http {{
     include {folder}/twinlock.conf;
 }}
 """
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(NGINX is None, reason="nginx is missing; run scripts/test-programs.sh"),
-]
+pytestmark = pytest.mark.live
 
 
 class Site(BaseHTTPRequestHandler):
@@ -107,10 +104,12 @@ def changed(folder: Path, door: str, site: str, twinlock: str, workspace: str) -
 @pytest.fixture(scope="module")
 def door(small: Installation) -> Iterator[Door]:
     """A running nginx; one workspace is let in."""
+    if NGINX is None:
+        go_without("nginx is missing; run scripts/test-programs.sh")
     workspace, address = a_workspace(small), f"{LOOPBACK}:{free_port()}"
     with temporary_folder() as folder, small_site() as site:
         changed(folder, address, site, small.client.address, workspace)
-        command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
         nginx = child.start([*command, "-e", str(folder / "error.log")], log=folder / "out.log")
         try:
             deadline = time.monotonic() + 30

@@ -20,11 +20,13 @@ from api.backend import Backend
 from commands.create_token import CreateToken
 from commands.dispatch import run
 from domain.facts import Actor
+from domain.member_facts import EmailCodeSent
 from domain.member_mfa import MemberMFA
 from domain.onetime import ANONYMOUS, BIND, TICKET, email_code
 from projections.models import MODELS
 from tests.support.built import some_settings
 from twinlock.adapters.embedded import EmbeddedLog
+from twinlock.adapters.mapper import decode
 from twinlock.backend import backend, envelope
 from twinlock.composition import Twinlock, build
 from workers.projector import Projector
@@ -45,6 +47,15 @@ class Clock:
     def wait(self, **span: float) -> None:
         """Let time pass."""
         self.ahead += timedelta(**span)
+
+    @contextmanager
+    def set_back(self, **span: float) -> Iterator[None]:
+        """Be so long ago within the block; the database's own clock, by which tokens end, stays."""
+        ahead, self.ahead = self.ahead, -timedelta(**span)
+        try:
+            yield
+        finally:
+            self.ahead = ahead
 
 
 def totp(secret: str, at: datetime) -> str:
@@ -233,6 +244,24 @@ class Installation:
         )
         assert filed.status == 201, filed.text
         return dict(filed.body)
+
+    def codes_sent(self, person: Person, purpose: str) -> int:
+        """How many codes for that were made for the member's mailbox: a mail each."""
+        records = [
+            e for e in self.twinlock.store.events(0, 100_000) if e.stream.endswith(person.id)
+        ]
+        facts = [decode(e.stream, e.version, e.topic, e.state).fact for e in records]
+        return sum(isinstance(f, EmailCodeSent) and f.purpose == purpose for f in facts)
+
+    @contextmanager
+    def another_process(self, **settings: Any) -> Iterator["Installation"]:
+        """One that was started on the same database: it knows what is written there, no more."""
+        twinlock = build(self.twinlock.settings.model_copy(update=settings))
+        handed = replace(backend(twinlock), clock=self.clock)
+        try:
+            yield replace(self, twinlock=twinlock, backend=handed, app=create_app(handed))
+        finally:
+            twinlock.close()
 
     def with_backend(self, **changed: Any) -> "Installation":
         """The same, behind an application with another setting."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.onetime import ANONYMOUS, TICKET
 from tests.http.installation import Installation, ticket_body
 
 CODES = "/v1/tickets/email-codes"
@@ -29,6 +30,10 @@ def test_surplus_codes_are_silently_unsent(here: Installation) -> None:
     member = here.bound(here.workspace())
     for _ in range(3):
         assert here.post(CODES, None, {"email": member.email}).status == 202
+    assert here.codes_sent(member, ANONYMOUS) == 1
+    here.clock.wait(seconds=61)
+    assert here.post(CODES, None, {"email": member.email}).status == 202
+    assert here.codes_sent(member, ANONYMOUS) == 2
 
 
 def test_an_unbound_member_with_a_right_code_is_told_so(here: Installation) -> None:
@@ -55,7 +60,9 @@ def test_a_login_token_files_for_its_own_member_only(here: Installation) -> None
     member, other = here.bound(workspace), here.bound(workspace)
     token = here.login(member)["login_token"]
     sent = here.post(CODES, token, {"email": other.email})
-    assert sent.status == 202
+    assert (sent.status, set(sent.body)) == (202, {"challenge_id", "expires_at"})
+    told = [here.codes_sent(p, kind) for p in (member, other) for kind in (TICKET, ANONYMOUS)]
+    assert told == [0, 0, 0, 0]
     body = {"email": other.email, **ticket_body(sent.body["challenge_id"])}
     assert here.post("/v1/tickets", token, body).told == (403, "code-rejected")
 

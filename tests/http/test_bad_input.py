@@ -98,6 +98,11 @@ def test_a_body_is_one_plain_json_object(
 
 
 def test_nothing_of_the_corpus_was_counted(here: Installation, code_path: tuple[str, str]) -> None:
+    for code in CODES:
+        here.post(*code_path, {"code": code})
+        here.post(*code_path, {"recovery_code": code})
+    for body in BODIES.values():
+        here.post(*code_path, data=body, content_type="application/json")
     refused = here.post(*code_path, {"code": "000000"})
     assert refused.body["attempts_left"] == 4
 

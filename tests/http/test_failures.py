@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPConnection
@@ -13,10 +15,11 @@ import structlog
 from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 
-from domain.refusals import Unavailable
-from tests.http.installation import Installation, installed
-from tests.http.routes import ROUTES, Things
+from tests.http.installation import Installation, Reply, installed
+from tests.http.routes import ROUTES, Route, Things
+from tests.support.parts import temporary_folder
 from twinlock.backend import backlog
+from twinlock.dev.postgres import Postgres
 
 
 class Broken:
@@ -47,22 +50,40 @@ def test_an_unexpected_error_shows_nothing_of_itself(here: Installation) -> None
     assert failed.body["request_id"] == failed.headers["X-Request-Id"]
 
 
-def test_without_the_database_everything_is_unavailable_and_nothing_is_granted(
-    here: Installation,
-) -> None:
-    member = here.bound(here.workspace())
-    opened = here.login(member)
-    away = with_store(here, Unavailable("The database did not answer.", retry_after=1))
-    things = Things(member, opened["login_id"], "nothing")
-    for route in ROUTES:
-        if not route.named or "{workspace_id}" in route.rule.partition("?")[2]:
-            continue
-        answer = away.call(route.method, things.path(route), opened["login_token"], route.body)
+def test_without_the_database_everything_is_unavailable_and_nothing_is_granted() -> None:
+    with temporary_folder() as folder:
+        server = Postgres(folder / "postgres")
+        with server as uri, installed(uri) as here:
+            member = here.bound(here.workspace())
+            opened, proof = here.login(member), {"code": here.code(member)}
+            path, token = f"/v1/logins/{opened['login_id']}", opened["login_token"]
+            server.stop()
+            assert here.post(f"{path}/code", token, proof).told == (503, "unavailable")
+            refuses_everything(here, Things(member, opened["login_id"]), token)
+            server.restart()
+            deadline = time.monotonic() + 10
+            while (again := here.get(path, token)).status == 503:
+                assert time.monotonic() < deadline
+            assert again.body["state"] == "code_required"
+            assert here.post(f"{path}/code", token, proof).status == 200
+
+
+def refuses_everything(here: Installation, things: Things, login_token: str) -> None:
+    """A pass is read without the database, and opens nothing without it."""
+    granted = things.member.granted
+
+    def call(route: Route) -> Reply:
+        token = login_token if "login" in route.allowed else granted
+        return here.call(route.method, things.path(route), token, route.body)
+
+    with ThreadPoolExecutor(len(ROUTES)) as pool:  # each waits for a connection
+        answers = list(pool.map(call, ROUTES))
+    for route, answer in zip(ROUTES, answers, strict=True):
         assert answer.told == (503, "unavailable"), route.name
         assert int(answer.headers["Retry-After"]) >= 1
-    access = away.get(f"/v1/access?workspace_id={member.workspace_id}", member.granted)
+    access = here.get(f"/v1/access?workspace_id={things.member.workspace_id}", granted)
     assert access.told == (503, "unavailable")
-    assert away.get("/healthz").status == 200
+    assert here.get("/healthz").status == 200
 
 
 def test_readiness_names_the_part_that_fails(here: Installation) -> None:

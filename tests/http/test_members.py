@@ -2,6 +2,9 @@
 
 import threading
 
+from commands.dispatch import run
+from commands.erase_member import EraseMember
+from domain.facts import Actor
 from tests.http.installation import Installation, Person, Reply
 
 
@@ -62,6 +65,17 @@ def test_a_removed_member_is_gone_from_the_workspace_and_keeps_the_binding(
     body = {"workspace_id": first, "member_id": member.id}
     assert here.post("/v1/logins", "host", body).told == (404, "not-found")
     assert here.get(f"/v1/members/{member.id}/mfa", "host").body["status"] == "bound"
+
+
+def test_an_erased_id_is_given_to_nobody_again(here: Installation) -> None:
+    workspace = here.workspace()
+    member = here.bound(workspace)
+    erase = EraseMember(member_id=member.id)
+    run(erase, here.twinlock.context(Actor("operator"), "test"), here.twinlock.desk)
+    for where in (workspace, here.workspace()):
+        path = f"/v1/workspaces/{where}/members/{member.id}"
+        body = {"email": f"new-{member.email}", "name": "Somebody else", "role": "member"}
+        assert here.put(path, "host", body).told == (409, "erased")
 
 
 def test_a_code_at_many_doors_opens_one(here: Installation) -> None:

@@ -1,22 +1,20 @@
 """The page behind the mailed link, and the headers that every answer carries."""
 
-import secrets
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from commands.dispatch import run
 from commands.finish_login import FinishLogin
-from commands.ports import Credential
-from domain.entry import TWO_FACTORS
+from domain.entry import PASSWORD, TWO_FACTORS
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.onetime import cancel_token
 from domain.refusals import IllegalTransition
-from tests.http.installation import Installation
+from tests.http.installation import PUBLIC_URL, Installation, Person
 
-PROVEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BACK = "https://app.example/back"
 
 
 def link(here: Installation, ticket_id: str) -> tuple[str, str]:
@@ -141,8 +139,8 @@ def test_access_is_401_for_all_that_does_not_open(here: Installation) -> None:
 
 
 def test_an_exchange_code_gives_the_pass_once(here: Installation) -> None:
-    member = here.bound(here.workspace())
-    code = hand_over(here, member.id, member.workspace_id)
+    member = here.bound(here.workspace(return_urls=[BACK]))
+    code = hand_over(here, member)
     elsewhere = here.token("host", here.workspace())
     foreign = here.post("/v1/logins/exchange", elsewhere, {"code": code})
     assert foreign.told == (403, "code-rejected")
@@ -150,19 +148,33 @@ def test_an_exchange_code_gives_the_pass_once(here: Installation) -> None:
     assert (done.status, done.body["member_id"]) == (200, member.id)
     access = f"/v1/access?workspace_id={member.workspace_id}"
     assert here.get(access, done.body["pass"]).status == 200
-    claims = here.twinlock.passes.read(done.body["pass"], datetime.now(UTC))
+    claims = here.twinlock.passes.read(done.body["pass"], here.clock())
     assert claims is not None
-    assert claims.auth_time == PROVEN < claims.issued_at
+    granted_at = here.twinlock.store.load(MemberMFA, member.id).granted_at(done.body["login_id"])
+    assert granted_at is not None
+    assert claims.auth_time == granted_at.replace(microsecond=0) < claims.issued_at
     again = here.post("/v1/logins/exchange", "host", {"code": code})
     assert again.told == (403, "code-rejected")
 
 
 def test_an_exchange_code_gives_nothing_where_more_is_due_by_now(here: Installation) -> None:
-    member = here.member(here.workspace())
-    code = hand_over(here, member.id, member.workspace_id, ["pwd"])
+    member = here.member(here.workspace(return_urls=[BACK]))
+    code = hand_over(here, member)
     here.enforce(member.workspace_id)
     refused = here.post("/v1/logins/exchange", "host", {"code": code})
     assert refused.told == (403, "code-rejected")
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(50, (303, 200)), (60, (401, 403))])
+def test_what_an_address_carries_holds_for_a_minute(
+    here: Installation, seconds: int, told: tuple[int, int]
+) -> None:
+    member = here.member(here.workspace(return_urls=[BACK]))
+    with here.clock.set_back(seconds=seconds):
+        page, code = here.login(member)["page"], hand_over(here, member)
+    arrived = here.get(page.removeprefix(PUBLIC_URL))
+    exchanged = here.post("/v1/logins/exchange", "host", {"code": code})
+    assert (arrived.status, exchanged.status) == told
 
 
 def test_a_hosted_login_gives_no_pass_once_its_authenticator_is_gone(here: Installation) -> None:
@@ -182,20 +194,18 @@ def test_a_hosted_login_gives_no_pass_once_its_authenticator_is_gone(here: Insta
         run(finish, context, twinlock.desk)
 
 
-def hand_over(
-    here: Installation, member_id: str, workspace_id: str, amr: Sequence[str] = TWO_FACTORS
-) -> str:
-    """What the hosted page does when a login is granted."""
-    code = secrets.token_urlsafe(32)
-    epoch = here.twinlock.store.load(MemberMFA, member_id).epoch
-    claims = {
-        "workspace_id": workspace_id,
-        "member_id": member_id,
-        "amr": list(amr),
-        "epoch": epoch,
-        "auth_time": PROVEN.isoformat(),
-    }
-    credential = Credential(kind="exchange", subject="some-login", claims=claims)
-    also = (here.twinlock.credentials.issue(credential, code),)
-    here.twinlock.store.append(here.twinlock.context(Actor("system"), "test"), also=also)
-    return code
+def hand_over(here: Installation, member: Person) -> str:
+    """What the hosted page does with a granted login: the code in the address that it goes to."""
+    opened = here.login(member, return_url=BACK)
+    amr: tuple[str, ...] = PASSWORD
+    if opened["state"] == "code_required":
+        path, amr = f"/v1/logins/{opened['login_id']}/code", TWO_FACTORS
+        entered = here.post(path, opened["login_token"], {"code": here.code(member)})
+        assert entered.status == 200, entered.text
+        here.clock.wait(seconds=2)
+    login = here.twinlock.credentials.by_subject("login", opened["login_id"])
+    assert login is not None
+    context = replace(here.twinlock.context(Actor("member", member.id), "test"), at=here.clock())
+    done = run(FinishLogin(login=login, amr=amr), context, here.twinlock.desk)
+    address: str = done.address
+    return parse_qs(urlsplit(address).query)["code"][0]

@@ -1,5 +1,7 @@
 """Owners by pass and by token, staff by role, and what a pass without a second factor opens."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.http.installation import STAFF, Installation, Person
@@ -43,6 +45,12 @@ def test_an_owner_who_is_not_bound_sets_no_policy(
     here.enforce(workspace)
     assert here.put(policy(workspace), granted, body).told == (409, "not-bound")
     assert here.put(policy(workspace), granted, {"mode": mode}).told == (422, "malformed")
+
+
+def test_the_host_sends_no_code(here: Installation, workspace: str) -> None:
+    body = {"mode": "enforced", "code": "123456"}
+    assert here.put(policy(workspace), "host", body).told == (422, "malformed")
+    assert here.get(policy(workspace), "host").body["mode"] == "off"
 
 
 def test_an_owner_token_spends_the_code_of_its_member(here: Installation, workspace: str) -> None:
@@ -91,11 +99,17 @@ def test_a_pass_drops_to_binding_when_the_policy_asks_for_more(
 
 def test_grace_lets_in_until_it_ends(here: Installation, workspace: str) -> None:
     member = here.member(workspace)
-    at = here.clock()
-    here.enforce(workspace, grace_until=at.replace(year=at.year + 1).isoformat())
+    until = here.clock() + timedelta(hours=1)
+    here.enforce(workspace, grace_until=until.isoformat())
+    here.clock.wait(minutes=59)
     opened = here.login(member)
     assert opened["state"] == "granted"
-    assert opened["enrolment_due_at"].endswith("Z")
+    assert opened["enrolment_due_at"] == until.isoformat().replace("+00:00", "Z")
+    access = f"/v1/access?workspace_id={workspace}"
+    assert here.get(access, opened["pass"]).status == 200
+    here.clock.wait(minutes=1)
+    assert here.get(access, opened["pass"]).told == (401, "unauthenticated")
+    assert here.login(member)["state"] == "enrolment_required"
     past = {"mode": "enforced", "grace_until": "2020-01-01T00:00:00Z"}
     assert here.put(policy(workspace), "host", past).told == (422, "malformed")
 

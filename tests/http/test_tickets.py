@@ -120,6 +120,19 @@ def test_a_ticket_goes_to_no_agent_who_could_not_see_it(here: Installation) -> N
     assert (far in listed, near in listed) == (True, False)
 
 
+@pytest.mark.parametrize("approvals", [1, 2])
+def test_the_operator_may_ask_for_two_approvals(here: Installation, approvals: int) -> None:
+    with here.another_process(ticket_approvals=approvals) as process:
+        member = process.bound(process.workspace())
+        filed = process.ticket(member, process.login(member)["login_token"])
+        path = f"/v1/tickets/{filed['ticket_id']}"
+        process.post(f"{path}/claim", "support")
+        told = process.post(f"{path}/approve", "support", {"reason": "Called back."}).body
+        assert told["approvals_needed"] == approvals
+        assert told["status"] == ("approved" if approvals == 1 else "in_review")
+        assert process.twinlock.store.load(MemberMFA, member.id).bound is (approvals == 2)
+
+
 def test_what_ends_elsewhere_is_told_where_it_belongs(here: Installation) -> None:
     """A membership that ends, and with it a ticket of another workspace."""
     one, other = here.workspace(), here.workspace()

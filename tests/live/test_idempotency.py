@@ -120,9 +120,13 @@ def test_several_appends_of_one_request_mark_it_once(twinlock: Twinlock) -> None
 
 def test_after_a_day_a_key_is_new(twinlock: Twinlock) -> None:
     begin(twinlock)
-    twinlock.database.execute("update idempotency set created_at = now() - interval '25h'")
+    twinlock.database.execute("update idempotency set created_at = now() - interval '23h59m'")
+    assert twinlock.idempotency.prune() == 0
+    with pytest.raises(IdempotencyMismatch):
+        begin(twinlock, b"other")
+    twinlock.database.execute("update idempotency set created_at = now() - interval '24h1s'")
     assert begin(twinlock, b"other") == 2
-    twinlock.database.execute("update idempotency set created_at = now() - interval '25h'")
+    twinlock.database.execute("update idempotency set created_at = now() - interval '24h1s'")
     assert twinlock.idempotency.prune() == 1
 
 
