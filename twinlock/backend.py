@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from api.backend import Backend, Backlog, Published
@@ -18,7 +17,7 @@ from twinlock.adapters.mail import SmtpOutbox
 from twinlock.adapters.sitting import Sittings
 from twinlock.composition import Twinlock
 from twinlock.proofs import TreeProofs
-from twinlock.settings import Settings
+from twinlock.settings import Settings, password_in, security_words
 from workers import asyncapi, mail_queue
 from workers.checkpoints import SUFFIX, FileWitness, TopicWitness, Witness
 from workers.cloud_events import LOG_KEY, Envelope
@@ -202,7 +201,7 @@ def partition_of(settings: Settings) -> Callable[[str, int], int]:
 
 def kafka_security(settings: Settings) -> dict[str, Any]:
     """KAFKA_SECURITY in the words of the Kafka client."""
-    given = dict(part.strip().split("=", 1) for part in settings.kafka_security.split(",") if part)
+    given = security_words(settings.kafka_security)
     words: dict[str, Any] = {}
     if protocol := given.get("protocol"):
         words["security_protocol"] = protocol.upper()
@@ -211,5 +210,5 @@ def kafka_security(settings: Settings) -> dict[str, Any]:
     if user := given.get("user"):
         words["sasl_mechanism"] = given.get("mechanism", "SCRAM-SHA-256").upper()
         words["sasl_plain_username"] = user
-        words["sasl_plain_password"] = Path(given["password_file"]).read_text().strip()
+        words["sasl_plain_password"] = password_in(given["password_file"])
     return words

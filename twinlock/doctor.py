@@ -11,6 +11,7 @@ import psycopg
 
 from domain.refusals import Unavailable
 from twinlock.adapters.database import Unfit
+from twinlock.adapters.faults import named
 from twinlock.backend import kafka, outbox
 from twinlock.composition import Twinlock, build
 from twinlock.settings import Settings
@@ -55,7 +56,7 @@ def _check(name: str, look: Callable[[], str]) -> Finding:
     except Unavailable as error:
         return Finding(name, False, error.detail)
     except (OSError, psycopg.Error, smtplib.SMTPException) as error:
-        return Finding(name, False, f"cannot be reached ({type(error).__name__})")
+        return Finding(name, False, f"cannot be reached ({named(error)})")
 
 
 class _Ill(Exception):

@@ -1,6 +1,8 @@
 """Every setting: an environment variable with the prefix TWINLOCK_, read once and checked."""
 
 import re
+import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from email.utils import parseaddr
@@ -77,6 +79,31 @@ def _seconds(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
+def security_words(value: str) -> dict[str, str]:
+    """What KAFKA_SECURITY says."""
+    return dict(part.strip().partition("=")[::2] for part in value.split(",") if part)
+
+
+def password_in(file: str) -> str:
+    """The password in a file of UTF-8: all of it, but for an end of line."""
+    return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def _check_files(words: Mapping[str, str]) -> None:
+    """Read the files that KAFKA_SECURITY names, as they will be."""
+    name = "ca"
+    try:
+        if name in words:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(words[name])
+        name = "password_file"
+        if name in words and not password_in(words[name]):
+            raise ValueError(f"{name}: the file is empty")
+    except ssl.SSLError:
+        raise ValueError(f"{name}: the file holds no certificate") from None
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{name}: the file cannot be read") from None
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Topic = Annotated[str, Field(pattern=r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=TOPIC_LENGTH)]
 Life = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -106,11 +133,12 @@ class Settings(BaseSettings):
     smtp: Address = "127.0.0.1:25"
     """The mail server, `host:port`."""
     smtp_user: str = ""
-    """User at the mail server, with SMTP_PASSWORD; empty: none."""
+    """User at the mail server, with SMTP_PASSWORD, both in ASCII; empty: none."""
     smtp_password: SecretStr = SecretStr("")
     """Password at the mail server."""
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
-    """How the connection to the mail server is secured."""
+    """How the connection to the mail server is secured: none, starttls, or tls from the first byte;
+    either needs a certificate that is trusted and of the name in SMTP."""
     mail_from: Annotated[str, AfterValidator(_sender)] = "Twinlock <twinlock@localhost>"
     """Sender of every mail, with or without a name."""
     http: Address = "127.0.0.1:8080"
@@ -176,7 +204,7 @@ class Settings(BaseSettings):
     @field_validator("kafka_security")
     @classmethod
     def _is_security(cls, value: str) -> str:
-        words = dict(part.strip().partition("=")[::2] for part in value.split(",") if part)
+        words = security_words(value)
         if words.keys() - SECURITY_WORDS:
             raise ValueError(f"knows {', '.join(sorted(SECURITY_WORDS))}")
         if value and words.get("protocol") not in SECURITY_PROTOCOLS:
@@ -189,11 +217,7 @@ class Settings(BaseSettings):
             raise ValueError("takes user and password_file for the sasl protocols only")
         if words.get("mechanism", "PLAIN").upper() not in SECURITY_MECHANISMS:
             raise ValueError(f"knows mechanism={' or '.join(SECURITY_MECHANISMS)}")
-        for name in sorted(words.keys() & {"ca", "password_file"}):
-            try:
-                Path(words[name]).read_bytes()
-            except OSError:
-                raise ValueError(f"{name}: the file cannot be read") from None
+        _check_files(words)
         return value
 
     @field_validator("checkpoint_file")
@@ -222,6 +246,12 @@ class Settings(BaseSettings):
     def _has_password(self) -> Self:
         if self.smtp_user and not self.smtp_password.get_secret_value():
             raise ValueError("SMTP_USER: needs SMTP_PASSWORD")
+        for name, value in (
+            ("SMTP_USER", self.smtp_user),
+            ("SMTP_PASSWORD", self.smtp_password.get_secret_value()),
+        ):
+            if not value.isascii():  # smtplib knows no other, and shows it where it complains
+                raise ValueError(f"{name}: takes ASCII alone")
         return self
 
     @model_validator(mode="after")

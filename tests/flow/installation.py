@@ -180,7 +180,8 @@ def _environment(
         "WORKERS": "2",
         **settings,
     }
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    names = ("PATH", "HOME", "LANG", "SSL_CERT_FILE")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **kept,
         **{f"TWINLOCK_{name}": value for name, value in given.items()},

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -23,9 +24,12 @@ class Record:
         return found
 
 
-def consume(bootstrap: str, topic: str) -> list[Record]:
-    """Every record from the beginning to the end."""
-    lines = _kcat(bootstrap, topic, "-J").decode(errors="replace")  # a record may be anything
+def consume(bootstrap: str, topic: str, settings: Path | None = None) -> list[Record]:
+    """Every record from the beginning to the end; a file may have settings of the client's own."""
+    given = [] if settings is None else ["-F", str(settings)]
+    lines = _kcat(bootstrap, topic, *given, "-J").decode(
+        errors="replace"
+    )  # a record may be anything
     return [_record(json.loads(line)) for line in lines.split("\n") if line]
 
 

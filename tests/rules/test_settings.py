@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.authority import Authority
+from twinlock.backend import kafka_security
 from twinlock.settings import Settings, WrongSetting
 from workers.checkpoints import SUFFIX as CHECKPOINTS
 from workers.member_states import SUFFIX as MEMBERS
@@ -18,6 +20,9 @@ GOOD = {"DATABASE": "postgresql://u:marked-secret@127.0.0.1/db", "MASTER_KEY": K
 def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("marked-secret")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "latin").write_text("marked-sécret", encoding="latin-1")
+    Authority(tmp_path)
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
@@ -58,7 +63,11 @@ def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> No
         ("KAFKA_SECURITY", "protocol=sasl_ssl,mechanism=GSSAPI,user=a,password_file=file"),
         ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=marked-none"),
         ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=."),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=empty"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl,user=a,password_file=latin"),
         ("KAFKA_SECURITY", "protocol=ssl,ca=marked-none"),
+        ("KAFKA_SECURITY", "protocol=ssl,ca=."),
+        ("KAFKA_SECURITY", "protocol=ssl,ca=file"),
         ("KAFKA_SECURITY", "protocol=ssl,ca"),
         ("TOPIC", "a topic"),
         ("TOPIC", "."),
@@ -112,8 +121,8 @@ def test_a_wrong_setting_is_named_in_one_line_without_its_value(
     [
         ("KAFKA", "127.0.0.1:9092,[::1]:9092"),
         ("KAFKA_SECURITY", "protocol=ssl"),
-        ("KAFKA_SECURITY", "protocol=ssl,ca=file"),
-        ("KAFKA_SECURITY", "protocol=sasl_ssl, ca=file, user=a, password_file=file"),
+        ("KAFKA_SECURITY", "protocol=ssl,ca=ca.pem"),
+        ("KAFKA_SECURITY", "protocol=sasl_ssl, ca=ca.pem, user=a, password_file=file"),
         ("KAFKA_SECURITY", "protocol=sasl_plaintext,mechanism=plain,user=a,password_file=file"),
         ("TOPIC", "t" * (249 - max(len(CHECKPOINTS), len(MEMBERS)))),
         ("TOPIC", ".hidden"),
@@ -124,6 +133,30 @@ def test_a_right_setting_is_taken_as_it_is(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     assert getattr(read(monkeypatch, **{name: value}), name.lower()) == value
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_password_is_all_that_its_file_holds_but_the_end_of_the_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
+) -> None:
+    password = " a,b=c sécret "
+    (tmp_path / "file").write_text(password + end, encoding="utf-8", newline="")
+    words = "protocol=sasl_ssl, user=a=b, password_file=file"
+    security = kafka_security(read(monkeypatch, KAFKA_SECURITY=words))
+    assert security == {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": "a=b",
+        "sasl_plain_password": password,
+    }
+
+
+def test_a_login_at_the_mail_server_is_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("USER", "marked-ü"), ("PASSWORD", "marked-ü")):
+        login = {"SMTP_USER": "a", "SMTP_PASSWORD": "a", f"SMTP_{name}": value}
+        with pytest.raises(WrongSetting, match=rf"^TWINLOCK_SMTP_{name}: takes ASCII") as caught:
+            read(monkeypatch, **login)
+        assert "marked" not in str(caught.value)
 
 
 def test_servers_are_taken_without_what_is_between_them(monkeypatch: pytest.MonkeyPatch) -> None:

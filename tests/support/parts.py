@@ -4,10 +4,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -18,6 +18,8 @@ from twinlock.dev.kafka import KafkaBroker
 from twinlock.dev.mailbox import Mailbox
 from twinlock.dev.missing import CannotStart
 from twinlock.dev.postgres import Postgres
+
+AnyBroker = TypeVar("AnyBroker", bound=KafkaBroker)
 
 
 def go_without(missing: str) -> NoReturn:
@@ -89,17 +91,25 @@ def module_database(postgres_server: str) -> Iterator[str]:
         yield uri
 
 
+@contextmanager
+def started(make: Callable[[], AnyBroker]) -> Iterator[AnyBroker]:
+    """Run a broker, or go without it where there is no Java."""
+    try:
+        broker = make()
+    except CannotStart as error:
+        go_without(str(error))
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[KafkaBroker]:
     """The session's broker, with `kill` and `restart` for fault tests."""
-    with temporary_folder() as folder:
-        try:
-            broker = KafkaBroker(folder / "kafka")
-        except CannotStart as error:
-            go_without(str(error))
-        broker.start()
+    with temporary_folder() as folder, started(lambda: KafkaBroker(folder / "kafka")) as broker:
         yield broker
-        broker.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The log on Kafka: one topic, records of one aggregate in one partition, kept for ever."""
 
-import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,6 +19,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 
+from twinlock.adapters.reaching import connected, reaching, silence
 from workers.ports import Delivery, LogUnavailable, Outgoing, Resume
 
 PARTITIONS = 12
@@ -46,7 +46,7 @@ class KafkaLog:
 
     def __post_init__(self) -> None:
         """The client tells of every attempt to reach a broker; workers say it once."""
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        silence()
 
     @property
     def name(self) -> str:
@@ -59,19 +59,14 @@ class KafkaLog:
 
     def writer(self) -> "KafkaWriter":
         """Make a writer, and the topic where it is missing."""
-        try:
+        with reaching():
             self._ensure_topic()
             return KafkaWriter(self)
-        except (KafkaError, OSError) as error:
-            raise LogUnavailable(type(error).__name__) from error
 
     def topics(self) -> Collection[str]:
         """The names of all topics there; raises LogUnavailable."""
-        try:
-            with closing(KafkaAdminClient(**self.common)) as admin:
-                return cast(Collection[str], admin.list_topics())
-        except (KafkaError, OSError) as error:
-            raise LogUnavailable(type(error).__name__) from error
+        with reaching(), closing(connected(KafkaAdminClient, **self.common)) as admin:
+            return cast(Collection[str], admin.list_topics())
 
     @property
     def common(self) -> dict[str, Any]:
@@ -99,7 +94,10 @@ class KafkaLog:
         if self.topic in self.topics():
             return
         new = NewTopic(self.topic, self.partitions, -1, topic_configs=self._configs)
-        with closing(KafkaAdminClient(**self.common)) as admin, suppress(TopicAlreadyExistsError):
+        with (
+            closing(connected(KafkaAdminClient, **self.common)) as admin,
+            suppress(TopicAlreadyExistsError),
+        ):
             admin.create_topics([new])
 
 
@@ -108,7 +106,8 @@ class KafkaWriter:
 
     def __init__(self, log: KafkaLog) -> None:
         self._log = log
-        self._producer = KafkaProducer(
+        self._producer = connected(
+            KafkaProducer,
             acks="all",
             enable_idempotence=True,
             delivery_timeout_ms=SECONDS * 1000 + 500,
@@ -155,11 +154,11 @@ class KafkaWriter:
     def _consumer(self) -> Iterator[Any]:
         """A consumer of no group; raises LogUnavailable."""
         settings = {"group_id": None, "enable_auto_commit": False, **self._log.client}
-        try:
-            with closing(KafkaConsumer(auto_offset_reset="earliest", **settings)) as consumer:
-                yield consumer
-        except (KafkaError, OSError) as error:
-            raise LogUnavailable(type(error).__name__) from error
+        with (
+            reaching(),
+            closing(connected(KafkaConsumer, auto_offset_reset="earliest", **settings)) as consumer,
+        ):
+            yield consumer
 
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._log.topic, partition) for partition in partitions]
@@ -183,8 +182,9 @@ class KafkaReader:
         self._assigned: frozenset[int] = frozenset()
         self._idle_since = time.monotonic()
         self._resume = resume
-        try:
-            self._consumer = KafkaConsumer(
+        with reaching():
+            self._consumer = connected(
+                KafkaConsumer,
                 group_id=group,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
@@ -196,8 +196,6 @@ class KafkaReader:
                 **log.client,
             )
             self._consumer.subscribe([log.topic], listener=_Rebalance(self))
-        except (KafkaError, OSError) as error:
-            raise LogUnavailable(type(error).__name__) from error
 
     @property
     def name(self) -> str:

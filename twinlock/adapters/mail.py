@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Literal
 
+from twinlock.adapters.faults import named
 from workers.ports import MailDelayed, Undeliverable
 
 SECONDS = 10
@@ -37,7 +38,7 @@ class SmtpOutbox:
         except smtplib.SMTPDataError as error:
             raise _refusal(error.smtp_code) from None
         except (smtplib.SMTPException, OSError) as error:
-            raise MailDelayed(type(error).__name__) from None
+            raise MailDelayed(named(error)) from None
 
     def connection(self) -> smtplib.SMTP:
         """A connection as mails are sent over; raises SMTPException or OSError."""
@@ -48,10 +49,14 @@ class SmtpOutbox:
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, number, timeout=SECONDS, context=context)
         else:
             server = smtplib.SMTP(host, number, timeout=SECONDS)
-        if self.tls == "starttls":
-            server.starttls(context=ssl.create_default_context())
-        if self.user:
-            server.login(self.user, self.password)
+        try:
+            if self.tls == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if self.user:
+                server.login(self.user, self.password)
+        except BaseException:
+            server.close()
+            raise
         return server
 
 

@@ -158,8 +158,9 @@ class KafkaBroker:
     def _jvm(self) -> list[str]:
         return [str(self._java), *JVM, "-cp", f"{self._jars}/*"]
 
-    def _write_settings(self) -> None:
-        settings = {
+    def _said(self) -> dict[str, str]:
+        """What it is started with."""
+        return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "listeners": f"PLAINTEXT://{self.bootstrap},"
@@ -180,12 +181,19 @@ class KafkaBroker:
             "group.initial.rebalance.delay.ms": "0",
             "log.retention.ms": "-1",
         }
-        lines = [f"{name}={value}\n" for name, value in settings.items()]
+
+    def _format_options(self) -> list[str]:
+        """What else its folder is formatted with."""
+        return []
+
+    def _write_settings(self) -> None:
+        lines = [f"{name}={value}\n" for name, value in self._said().items()]
         self._settings.write_text("".join(lines))
 
     def _format(self) -> None:
         cluster = uuid4()
         tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "--standalone"]
+        tool += self._format_options()
         done = subprocess.run(
             [*tool, f"--cluster-id={_base64(cluster.bytes)}", f"--config={self._settings}"],
             stdout=subprocess.PIPE,
