@@ -18,6 +18,9 @@ from twinlock.settings import Settings
 from workers.ports import LogUnavailable
 
 SKEW_SECONDS: Final = 2.0
+MEND: Final = {
+    name: f"Is the server up, and TWINLOCK_{name} right?" for name in ("DATABASE", "KAFKA", "SMTP")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,11 @@ def _check(name: str, look: Callable[[], str]) -> Finding:
     except (Unfit, _Ill) as error:
         return Finding(name, False, str(error))
     except Unavailable as error:
-        return Finding(name, False, error.detail)
+        mend = f" {MEND['DATABASE']}" if name == "database" else ""
+        return Finding(name, False, error.detail + mend)
     except (OSError, psycopg.Error, smtplib.SMTPException) as error:
-        return Finding(name, False, f"cannot be reached ({named(error)})")
+        mend = MEND["SMTP" if name == "mail" else "DATABASE"]
+        return Finding(name, False, f"cannot be reached ({named(error)}). {mend}")
 
 
 class _Ill(Exception):
@@ -95,7 +100,7 @@ def _broker(settings: Settings) -> str:
     try:
         topics = kafka(settings).topics()
     except LogUnavailable as error:
-        raise _Ill(f"cannot be reached ({error})") from None
+        raise _Ill(f"cannot be reached ({error}). {MEND['KAFKA']}") from None
     there = "is there" if settings.topic in topics else "will be made by the relay"
     return f"{settings.kafka} answers; the topic {settings.topic} {there}"
 

@@ -97,6 +97,8 @@ def test_the_doctor_says_what_is_wrong_in_one_line_each(
     assert result.exit_code == 1
     failed = [line for line in result.stdout.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in failed] == ["broker", "mail"]
+    assert failed[0].endswith("Is the server up, and TWINLOCK_KAFKA right?")
+    assert failed[1].endswith("Is the server up, and TWINLOCK_SMTP right?")
     sweep()
 
 
