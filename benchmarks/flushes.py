@@ -51,11 +51,17 @@ HOW: Final = (
     "fsync and fdatasync, and then sleeps until 2 ms are over. Eight processes of each kind append "
     "one event after another, each to streams of its own. The kinds take turns, {seconds:.0f} s "
     "each, in {rounds} rounds; the rates are medians, and the ratio is taken within its round. "
+    "The bare insert puts the same row into a table of the same columns and indexes. "
     "PostgreSQL flushes for whoever waits at that moment, about half of the writers each time, and "
     "the library's recorder lets one wait: what the bare insert makes of it is the limit."
 )
 KEY: Final = "k1:" + "A" * 43 + "="
 """A master key that guards nothing: no secret is sealed here."""
+TOPIC: Final = "mfa.registered.v1"
+BARE: Final = """
+insert into bare_appends (originator_id, originator_version, topic, state)
+values (%s, %s, %s, %s) returning notification_id
+"""
 KINDS: Final = ("bare insert", "library's recorder", "ours")
 Writer = subprocess.Popen[str]
 Rates = dict[str, list[float]]
@@ -114,7 +120,7 @@ def _prepare(uri: str) -> None:
     twinlock.close()
     _library(uri, create=True).close()
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute("create table bare_appends (id text, at bigint, body bytea)")
+        connection.execute("create table bare_appends (like stored_events including all)")
 
 
 def _settings(uri: str) -> Settings:
@@ -191,11 +197,10 @@ def _append(kind: str, uri: str, writer: str) -> Callable[[int], object]:
         )
     if kind == "bare insert":
         connection = psycopg.connect(uri, autocommit=True)
-        query = "insert into bare_appends values (%s, %s, %s)"
-        return lambda n: connection.execute(query, (f"{writer}-{n}", 1, state))
+        return lambda n: connection.execute(BARE, (f"member/{writer}-{n}", 1, TOPIC, state))
     library = _library(uri)  # which closes its pool when nobody holds it
     return lambda n: library.recorder.insert_events(
-        [StoredEvent(f"member/{writer}-{n}", 1, "mfa.registered.v1", state)]
+        [StoredEvent(f"member/{writer}-{n}", 1, TOPIC, state)]
     )
 
 

@@ -13,7 +13,23 @@ from typing import Any
 from benchmarks.load import written
 from domain import totp
 from domain.facts import Actor, Event, Fact
-from domain.member_facts import CodeAccepted, CodeRejected, MemberAdded, MFABound, Registered
+from domain.member_facts import (
+    CodeAccepted,
+    CodeRejected,
+    MemberAdded,
+    MFABound,
+    MFAUnbound,
+    Registered,
+    TicketClosed,
+    TicketOpened,
+)
+from domain.unbind_ticket import (
+    APPROVED,
+    ApprovalGiven,
+    TicketApproved,
+    TicketClaimed,
+    TicketSubmitted,
+)
 from domain.workspace import PolicyEnforced, Workspace, WorkspaceCreated
 from projections.models import MODELS, Model
 from twinlock.adapters.keyring import KEY_BYTES, item_label, seal
@@ -69,14 +85,27 @@ def add(
     people = [_person(number) for number in range(first, first + count)]
     at_once = max(1, AT_ONCE // (BEGUN + codes))
     for start in range(0, count, at_once):
-        rows = _rows(twinlock, people[start : start + at_once], codes, rejected)
-        with twinlock.connect() as connection, connection.transaction():
-            for table, found in rows.items():
-                query = f"copy {table} ({TABLES[table]}) from stdin".encode()
-                with connection.cursor().copy(query) as copy:
-                    for row in found:
-                        copy.write_row(row)
+        _write(twinlock, _rows(twinlock, people[start : start + at_once], codes, rejected))
     return people
+
+
+def file_tickets(twinlock: Twinlock, people: Iterable[Person]) -> None:
+    """Write a ticket of each: first all are filed, then all are claimed, then all are approved.
+
+    So a projector meets the events of one ticket in different batches, as it does in service.
+    Nobody reads their texts here: there are none.
+    """
+    for events in zip(*map(_ticket, people), strict=True):
+        _write(twinlock, {"stored_events": [_stored(event) for some in events for event in some]})
+
+
+def _write(twinlock: Twinlock, rows: Rows) -> None:
+    with twinlock.connect() as connection, connection.transaction():
+        for table, found in rows.items():
+            query = f"copy {table} ({TABLES[table]}) from stdin".encode()
+            with connection.cursor().copy(query) as copy:
+                for row in found:
+                    copy.write_row(row)
 
 
 def found_workspace(twinlock: Twinlock) -> None:
@@ -109,10 +138,7 @@ def _person(number: int) -> Person:
 def _rows(twinlock: Twinlock, people: Sequence[Person], codes: int, rejected: bool) -> Rows:
     rows: Rows = {table: [] for table in TABLES}
     for person in people:
-        rows["stored_events"] += (
-            (event.stream, event.version, event.fact.topic(), encode(event))
-            for event in history(person.id, codes, rejected)
-        )
+        rows["stored_events"] += map(_stored, history(person.id, codes, rejected))
         owner, key = f"member/{person.id}", os.urandom(KEY_BYTES)
         key_id, wrapped = twinlock.vault._keyring.wrap(key, owner.encode())
         item = f"totp/b-{person.id}"
@@ -121,6 +147,10 @@ def _rows(twinlock: Twinlock, people: Sequence[Person], codes: int, rejected: bo
         rows["vault_items"].append((owner, item, sealed))
         rows["credentials"].append(_login(person))
     return rows
+
+
+def _stored(event: Event) -> tuple[Any, ...]:
+    return (event.stream, event.version, event.fact.topic(), encode(event))
 
 
 def history(member_id: str, codes: int, rejected: bool) -> Iterator[Event]:
@@ -143,8 +173,27 @@ def history(member_id: str, codes: int, rejected: bool) -> Iterator[Event]:
     yield from _events(f"member/{member_id}", facts)
 
 
-def _events(stream: str, facts: Iterable[Fact]) -> Iterator[Event]:
-    for version, fact in enumerate(facts, 1):
+def _ticket(person: Person) -> tuple[list[Event], ...]:
+    """Both sides of a ticket that is filed, claimed and approved."""
+    ticket, binding = f"t-{person.id}", f"b-{person.id}"
+    filed = TicketSubmitted(
+        member_id=person.id, binding_id=binding, first_factor_proven=True, approvals_needed=1
+    )
+    approval = (ApprovalGiven(agent_id="agent"), TicketApproved())
+    worked = _events(f"ticket/{ticket}", (filed, TicketClaimed(agent_id="agent"), *approval))
+    unbound = MFAUnbound(binding_id=binding, method="ticket", ticket_id=ticket)
+    told = (
+        TicketOpened(ticket_id=ticket),
+        unbound,
+        TicketClosed(ticket_id=ticket, status=APPROVED),
+    )
+    submitted, claimed, *approved = worked
+    opened, *closed = _events(f"member/{person.id}", told, BEGUN + 1)
+    return [opened, submitted], [claimed], [*approved, *closed]
+
+
+def _events(stream: str, facts: Iterable[Fact], first: int = 1) -> Iterator[Event]:
+    for version, fact in enumerate(facts, first):
         yield Event(
             stream=stream,
             version=version,

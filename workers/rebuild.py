@@ -122,7 +122,7 @@ class _Build:
     def fill(self) -> None:
         """Fill the fresh tables up to where the live ones are."""
         begun = time.monotonic()
-        tables, indexes = _statements(self._model.schema)
+        tables, indexes = statements(self._model.schema)
         self._fresh.execute(tables.encode())
         loader = LOADERS.get(self._model.key)
         if loader is None:
@@ -253,7 +253,7 @@ def _drop(connection: Connection[Any], schema: str) -> None:
         connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
 
 
-def _statements(schema: str) -> tuple[str, str]:
+def statements(schema: str) -> tuple[str, str]:
     """The schema's tables, and its indexes, which are cheaper to make at the end."""
     parts = [part.strip() for part in schema.split(";") if part.strip()]
     tables = [part for part in parts if part.startswith("CREATE TABLE")]
