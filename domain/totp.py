@@ -20,9 +20,20 @@ def step_at(at: datetime) -> int:
     return int(at.timestamp()) // PERIOD
 
 
+class _Authenticator(pyotp.TOTP):
+    """The library's, which decodes the secret once and not again for each step of the window."""
+
+    _key: bytes | None = None
+
+    def byte_secret(self) -> bytes:
+        if self._key is None:
+            self._key = super().byte_secret()
+        return self._key
+
+
 def code_for(secret: str, step: int) -> str:
     """The six-digit code of the base32 `secret` at time step `step`."""
-    return pyotp.TOTP(secret).generate_otp(step)
+    return _Authenticator(secret).generate_otp(step)
 
 
 def check(
@@ -50,7 +61,7 @@ def uri(secret: str, *, account: str, issuer: str) -> str:
 def _matching_steps(secret: str, code: str, now: int, window: int) -> Iterator[int]:
     if not CODE.fullmatch(code):
         return
-    totp = pyotp.TOTP(secret)
+    totp = _Authenticator(secret)
     for step in range(max(0, now - window), now + window + 1):
         if compare_digest(totp.generate_otp(step), code):
             yield step
