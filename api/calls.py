@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
@@ -13,6 +12,8 @@ Handler = Callable[..., "Answer"]
 Answers = Mapping[int, type[BaseModel] | None]
 ALWAYS = ("malformed", "unavailable")
 JSON = "application/json"
+CHANGES = ("POST", "PUT", "DELETE")
+"""Methods of commands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +36,18 @@ class Answer:
 class Call:
     """One operation of the API.
 
-    `expects` is the kind of token that it is mostly called with, None where no Authorization
-    header is read; `optional` says that it also goes without. `reads` is the read model that it
-    waits for. `judged` describes a query that the handler itself judges. `media_types` are those of
-    its 200.
+    `path`, `query` and `body` are what the handler is given of the request. `expects` is the kind
+    of token that it is mostly called with, None where no Authorization header is read; `optional`
+    says that it also goes without. `reads` is the read model that it waits for. `judged` describes
+    a query that the handler itself judges. `media_types` are those of its 200.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     rule: str
     handler: Handler
+    path: type[BaseModel] | None
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
     guard: Guard
     answers: Answers
     refuses: tuple[str, ...]
@@ -58,22 +62,6 @@ class Call:
     def name(self) -> str:
         """The operation's id."""
         return self.handler.__name__
-
-    @property
-    def query(self) -> type[BaseModel] | None:
-        """What the query may hold."""
-        return _hints(self.handler).get("query")
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a body is read."""
-        return "body" in _hints(self.handler)
-
-
-@cache
-def _hints(handler: Handler) -> dict[str, Any]:
-    """Asked for at every request, and slow to find out."""
-    return get_type_hints(handler)
 
 
 class Calls:
@@ -119,11 +107,15 @@ class Calls:
         repeatable: bool,
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
+            given = get_type_hints(handler)
             self._calls.append(
                 Call(
                     method=method,
                     rule=rule,
                     handler=handler,
+                    path=given.get("path"),
+                    query=given.get("query"),
+                    body=given.get("body"),
                     guard=guard,
                     answers=answers,
                     refuses=refuses,

@@ -3,8 +3,7 @@
 import re
 import unicodedata
 from datetime import datetime
-from functools import cache
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,16 +35,6 @@ class Strict(BaseModel):
     """What a request may hold: exact types, and nothing else."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @classmethod
-    def model_json_schema(cls, *said: Any, **more: Any) -> dict[str, Any]:
-        """Make the plain schema once: flask-openapi asks for it at every request with a query."""
-        return super().model_json_schema(*said, **more) if said or more else _plain_schema(cls)
-
-
-@cache
-def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return BaseModel.model_json_schema.__func__(model)  # type: ignore[attr-defined, no-any-return]
 
 
 class Shape(BaseModel):

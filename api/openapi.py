@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Flask, Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
-from pydantic import ValidationError
 
 from api import answers
 from api.calls import ALWAYS, JSON, Call, Calls
@@ -17,7 +16,6 @@ from api.pipeline import Pipeline
 from api.problems import MEDIA_TYPE
 from api.refusals import status_of_slug
 from api.strict_json import MOST_BYTES, StrictRequest
-from domain.refusals import Malformed
 
 VERSION = "3.1.1"
 """Said explicitly: the library would write 3.2."""
@@ -55,7 +53,6 @@ def application(name: str) -> _Application:
         security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
         validation_error_status=422,
         validation_error_model=answers.Problem,
-        validation_error_callback=_refuse,
         doc_ui=False,
         static_folder=None,
     )
@@ -90,12 +87,13 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def _view(pipeline: Pipeline, call: Call) -> Callable[..., Response]:
-    """A fresh function per application: the library writes on it."""
+    """A fresh function per application: the library writes on it, and leaves validation to it."""
 
     @wraps(call.handler)
-    def view(**arguments: Any) -> Response:
-        return pipeline.answer(call, arguments)
+    def view(**_: Any) -> Response:
+        return pipeline.answer(call)
 
+    view.__delay_validate_request__ = True  # type: ignore[attr-defined]
     return view
 
 
@@ -146,7 +144,7 @@ def _slugs(call: Call) -> list[str]:
         slugs += ["unauthenticated", "forbidden"]
     if "<" in call.rule:
         slugs.append("not-found")
-    if call.has_body:
+    if call.body:
         slugs += ["too-large", "unsupported-media-type"]
     if call.repeatable:
         slugs += ["idempotency-mismatch", "in-progress"]
@@ -163,13 +161,3 @@ def _parameters(call: Call) -> list[dict[str, Any]]:
         for name, schema in shape["properties"].items():
             found.append({"name": name, "in": "query", "required": True, "schema": schema})
     return found
-
-
-def _refuse(error: ValidationError) -> NoReturn:
-    """Name the field that is wrong, and never what it held."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    if first["type"] == "extra_forbidden":
-        raise Malformed("There is a field that is not known.")
-    where = first["loc"][0] if first["loc"] else "The body"
-    what = "is missing" if first["type"] == "missing" else "has the wrong form"
-    raise Malformed(f"{where}: {what}.") from None

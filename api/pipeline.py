@@ -9,15 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from api import repeats
 from api.alike import alike
+from api.arguments import arguments_of
 from api.backend import Backend, Outcome
 from api.callers import NOBODY, bearer_of, caller_of, genuine
-from api.calls import Answer, Call
+from api.calls import CHANGES, Answer, Call
 from api.fields import ID
 from api.limits import admit_anonymous
 from api.metrics import Metrics
@@ -29,8 +29,6 @@ from api.strict_json import StrictRequest, current
 from api.visits import Visit
 from commands.ports import Once, Write
 from domain.refusals import Malformed, NotFound, Refusal, Unavailable
-
-CHANGES = ("POST", "PUT", "DELETE")
 
 
 class Pipeline:
@@ -68,15 +66,14 @@ class Pipeline:
         visit = Visit(backend=backend, desk=desk, at=backend.clock(), request_id=request_id)
         return self._let_in(visit, call, here)
 
-    def answer(self, call: Call, arguments: Mapping[str, Any]) -> Response:
-        """Wait where the query says so, then ask the handler."""
+    def answer(self, call: Call) -> Response:
+        """Read what the handler is given, wait where the query says so, then ask the handler."""
         visit: Visit = g.visit
+        arguments = arguments_of(call, current())
         if "query" in arguments and call.reads:
             wait(visit, call.reads, arguments["query"].at_least)
         if repeat := g.get("repeat"):
             repeat.evaluated = True
-        if call.method in CHANGES and not call.has_body:
-            _refuse_body()
         said = self._said(call, visit, arguments)
         body = said.body.model_dump_json(by_alias=True) if said.body is not None else ""
         response = Response(said.stream or body, status=said.status, mimetype=said.media_type)
@@ -155,8 +152,6 @@ class Pipeline:
         g.visit = call.guard(visit, here.view_args or {})
         if refusal is not None:
             raise refusal
-        if call.judged is None:
-            _refuse_odd_query(call, here.args)
         return None
 
     def _begin(self, call: Call, token: str | None) -> Outcome | None:
@@ -222,22 +217,3 @@ def _elsewhere(redirected: RequestRedirect) -> Response:
 
 def _request_id(given: str | None) -> str:
     return given if given and ID.fullmatch(given) else secrets.token_hex(16)
-
-
-def _refuse_body() -> None:
-    """A command without input takes no body, or an empty object."""
-    if current().get_json():
-        raise Malformed("There is a field that is not known.")
-
-
-def _refuse_odd_query(call: Call, args: MultiDict[str, str]) -> None:
-    """A parameter that is not known, or stands twice, is a mistake or worse."""
-    if not args:
-        return
-    fields = call.query.model_fields if call.query else {}
-    known = {field.alias or name for name, field in fields.items()}
-    for name, values in args.lists():
-        if name not in known:
-            raise Malformed("The query holds an unknown parameter.")
-        if len(values) > 1:
-            raise Malformed("The query holds a parameter twice.")
