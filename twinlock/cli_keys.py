@@ -9,7 +9,7 @@ import typer
 
 from commands.dispatch import run
 from commands.erase_member import EraseMember
-from twinlock.running import REFUSED, WRONG, AsJson, context, fail, opened
+from twinlock.running import REFUSED, AsJson, context, fail, opened
 
 keys = typer.Typer(help="Rotate master keys and pass keys.", no_args_is_help=True)
 
@@ -59,10 +59,12 @@ def erase(
     member_id: Annotated[str, typer.Argument(help="The member's id.")],
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """End an account for ever: key and personal data are destroyed, history and counts stay."""
-    if not yes and not sys.stdin.isatty():
-        fail("nobody can be asked here: say --yes", WRONG)
-    if not yes and not typer.confirm(f"Erase {member_id} for ever?"):
+    """End an account for ever: key and personal data are destroyed, history and counts stay.
+
+    Asks first where it runs on a terminal.
+    """
+    asks = sys.stdin.isatty() and not yes
+    if asks and not typer.confirm(f"Erase {member_id} for ever?"):
         fail("nothing was erased", REFUSED)
     with opened() as twinlock:
         run(EraseMember(member_id=member_id), context(twinlock), twinlock.desk)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from domain.member_mfa import MemberMFA
 from tests.flow.conftest import sweep
+from tests.support.command_line import on_a_terminal
 from twinlock.cli import app
 from twinlock.composition import Twinlock
 
@@ -77,14 +78,24 @@ def test_codes_are_for_demonstrations_only(run: Run, monkeypatch: pytest.MonkeyP
 
 def test_an_erased_member_is_gone(twinlock: Twinlock, run: Run) -> None:
     run("demo", "seed")
-    asked = run("erase", "demo-member")
-    assert (asked.exit_code, "--yes" in asked.stderr) == (2, True)
-    assert not twinlock.store.load(MemberMFA, "demo-member").erased
-    done = run("erase", "demo-member", "--yes")
+    done = run("erase", "demo-member")
     assert (done.exit_code, done.stdout) == (0, "demo-member is erased.\n")
     assert twinlock.store.load(MemberMFA, "demo-member").erased
     assert twinlock.vault.peek("member/demo-member", "contact") is None
     assert run("demo", "seed").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "code"), [((), b"n\n", 1), ((), b"y\n", 0), (("--yes",), b"", 0)]
+)
+def test_on_a_terminal_nobody_is_erased_unasked(
+    twinlock: Twinlock, run: Run, arguments: tuple[str, ...], answer: bytes, code: int
+) -> None:
+    run("demo", "seed")
+    ended = on_a_terminal(twinlock, answer, "erase", "demo-member", *arguments)
+    assert ended.code == code
+    assert ("Erase demo-member for ever?" in ended.out) == bool(answer)
+    assert twinlock.store.load(MemberMFA, "demo-member").erased == (code == 0)
 
 
 @LEFT_OPEN

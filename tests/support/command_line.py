@@ -1,8 +1,10 @@
 """The command line as its users run it: a process of its own, with settings in the environment."""
 
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +38,21 @@ def environment(twinlock: Twinlock, **others: str) -> dict[str, str]:
 
 def run_twinlock(twinlock: Twinlock, *arguments: str, **others: str) -> Said:
     """Run `twinlock` with these arguments."""
+    return _run(environment(twinlock, **others), subprocess.DEVNULL, *arguments)
+
+
+def on_a_terminal(twinlock: Twinlock, typed: bytes, *arguments: str) -> Said:
+    """Run `twinlock` with these arguments where somebody types."""
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, typed)
+        return _run(environment(twinlock), terminal, *arguments)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+
+
+def _run(env: Mapping[str, str], stdin: int, *arguments: str) -> Said:
     command = [sys.executable, "-m", "twinlock", *arguments]
-    ended = subprocess.run(
-        command, cwd=ROOT, env=environment(twinlock, **others), capture_output=True, timeout=60
-    )
+    ended = subprocess.run(command, cwd=ROOT, env=env, stdin=stdin, capture_output=True, timeout=60)
     return Said(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
