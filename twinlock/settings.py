@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from email.utils import parseaddr
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -49,6 +50,13 @@ def _address(value: str) -> str:
     if match is None or not 0 < int(match[1]) < 65536:
         raise ValueError("reads host:port")
     return value
+
+
+def _on_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _addresses(value: str) -> str:
@@ -133,7 +141,8 @@ class Settings(BaseSettings):
     smtp: Address = "127.0.0.1:25"
     """The mail server, `host:port`."""
     smtp_user: str = ""
-    """User at the mail server, with SMTP_PASSWORD, both in ASCII; empty: none."""
+    """User at the mail server, with SMTP_PASSWORD, both in ASCII; empty: none. Needs SMTP_TLS
+    starttls or tls, but where SMTP is a loopback address."""
     smtp_password: SecretStr = SecretStr("")
     """Password at the mail server."""
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
@@ -252,6 +261,12 @@ class Settings(BaseSettings):
         ):
             if not value.isascii():  # smtplib knows no other, and shows it where it complains
                 raise ValueError(f"{name}: takes ASCII alone")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_nobody_on_the_way(self) -> Self:
+        if self.smtp_user and self.smtp_tls == "none" and not _on_loopback(self.smtp):
+            raise ValueError("SMTP_USER: needs SMTP_TLS=starttls or tls, but at a loopback address")
         return self
 
     @model_validator(mode="after")

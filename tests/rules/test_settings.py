@@ -172,6 +172,33 @@ def test_a_user_at_the_mail_server_comes_with_a_password(monkeypatch: pytest.Mon
     assert read(monkeypatch, SMTP_USER="a", SMTP_PASSWORD="marked-secret").smtp_user == "a"
 
 
+@pytest.mark.parametrize("tls", ["none", "starttls", "tls"])
+@pytest.mark.parametrize(
+    ("smtp", "here"),
+    [
+        ("127.0.0.1:25", True),
+        ("[::1]:25", True),
+        ("localhost:25", True),
+        ("mail:25", False),
+        ("192.0.2.1:25", False),
+        ("[2001:db8::1]:25", False),
+        ("127.example.com:25", False),
+    ],
+)
+def test_a_password_for_mail_leaves_the_machine_over_tls_alone(
+    monkeypatch: pytest.MonkeyPatch, smtp: str, here: bool, tls: str
+) -> None:
+    mail = {"SMTP": smtp, "SMTP_TLS": tls}
+    assert read(monkeypatch, **mail).smtp_tls == tls
+    mail |= {"SMTP_USER": "marked-secret", "SMTP_PASSWORD": "marked-secret"}
+    if here or tls != "none":
+        assert read(monkeypatch, **mail).smtp == smtp
+        return
+    with pytest.raises(WrongSetting, match=r"^TWINLOCK_SMTP_USER: needs SMTP_TLS=") as caught:
+        read(monkeypatch, **mail)
+    assert "marked" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(WrongSetting, match=rf"^TWINLOCK_{name}: "):
