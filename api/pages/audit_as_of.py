@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from api import guards, past, reading
 from api.pages import staff
-from api.pages.audit_filters import moment
+from api.pages.audit_filters import moment, without_offset
 from api.pages.event_words import actor_in_words
 from api.pages.page import Page
 from api.pages.site import Site
@@ -70,7 +70,7 @@ def show(visit: Visit) -> Page:
     then, now = told or ({}, {})
     return Page(
         "staff/as_of.html",
-        asked={**asked, "at": asked["at"][:16]},
+        asked={**asked, "at": without_offset(asked["at"])[:16]},
         scope=visit.caller.scope,
         wrong=wrong,
         at=at,

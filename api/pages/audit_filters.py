@@ -95,10 +95,14 @@ def moment(text: str) -> datetime | None:
         return None
 
 
+def without_offset(text: str) -> str:
+    """A time as the form has times, in UTC; anything else as it is."""
+    at = moment(text)
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else text
+
+
 def _in_utc(name: str, value: str) -> str:
-    """A time with an offset as the form has times; anything else as it is."""
-    at = moment(value) if name in TIMES else None
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else value
+    return without_offset(value) if name in TIMES else value
 
 
 def _exact(name: str, value: str) -> str:

@@ -202,6 +202,8 @@ def test_a_time_with_an_offset_is_shown_in_utc(site: Site, page: Page, auditor: 
     let_in(site, page, auditor, "/audit?since=2026-01-01T02:00:00%2B02:00")
     expect(page.get_by_label("Since")).to_have_value("2026-01-01T00:00")
     expect(page.get_by_text("Since: 2026-01-01 00:00:00 UTC")).to_be_visible()
+    page.goto(f"/audit/as-of?member_id={auditor.id}&at=2026-01-01T02:00:00%2B02:00")
+    expect(page.get_by_label("Time (UTC)")).to_have_value("2026-01-01T00:00")
 
 
 def test_an_owner_reads_its_own_workspace_alone(site: Site, page: Page, member: Person) -> None:
