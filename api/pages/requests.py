@@ -22,6 +22,7 @@ from api.pages.words import mailed_code_rejected
 from api.refusals import status_of
 from api.shapes import TicketBody
 from api.visits import Arguments, Visit
+from commands.contact import same_address
 from commands.live_login import require_call
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket, TicketFiled
@@ -47,6 +48,7 @@ class Written:
     email: str = ""
     challenge_id: str = ""
     sent_at: str = ""
+    sent_to: str = ""
 
     @classmethod
     def read(cls) -> "Written":
@@ -54,10 +56,12 @@ class Written:
         return cls(*map(typed.text, cls.__slots__))
 
     def free_at(self, now: datetime) -> datetime | None:
-        """When another code goes out, if that is later; the field is no more than a courtesy."""
+        """When this address gets another code, if that is later; no more than a courtesy."""
         try:
             sent_at = datetime.fromisoformat(self.sent_at)
         except ValueError:
+            return None
+        if not same_address(self.sent_to, self.email):
             return None
         recent = sent_at.tzinfo is UTC and now - RESEND < sent_at <= now
         return sent_at + RESEND if recent else None
@@ -111,8 +115,13 @@ def send(steps: Steps, visit: Visit) -> Page:
     asking = SendTicketCode(email=written.email or None, member_id=live.member.id if live else None)
     with _alike(steps):
         sent = visit.run(asking)
-    sent_at = rfc3339(visit.at)
-    return _form(steps, visit, replace(written, challenge_id=sent.challenge_id, sent_at=sent_at))
+    asked = replace(
+        written,
+        challenge_id=sent.challenge_id,
+        sent_at=rfc3339(visit.at),
+        sent_to=written.email,
+    )
+    return _form(steps, visit, asked)
 
 
 def submit(steps: Steps, visit: Visit) -> Page | Response:
@@ -201,7 +210,8 @@ def _alike(steps: Steps) -> AbstractContextManager[None]:
 def _refuse_haste(visit: Visit, written: Written) -> None:
     """Raise TooMany where no mail would go out: the code that is there already stays good.
 
-    In a login the member's budget is known; to anybody else only what this form has sent is.
+    In a login the member's budget is known; to anybody else only what this form has sent, and to
+    which address, is: whoever mistyped it may ask for the right one at once.
     """
     if (free_at := written.free_at(visit.at)) is not None:
         raise TooMany(retry_after=ceil((free_at - visit.at).total_seconds()))

@@ -51,16 +51,19 @@ function gates() {
   }
 }
 
+/* The wait is for the address that a code went to: another one may be asked for at once. */
 function resend() {
   for (const button of document.querySelectorAll("button[data-resend]")) {
     const at = Date.parse(button.dataset.resend);
     const words = button.textContent;
+    const address = button.form.elements.email;
+    const waits = () => !address || address.value === address.defaultValue;
     if (!(at > Date.now())) continue;
     for (const hint of document.querySelectorAll("[data-until]")) hint.hidden = true;
     const tick = () => {
       const left = Math.ceil((at - Date.now()) / 1000);
-      button.disabled = left > 0;
-      button.textContent = left > 0 ? `${words} (${left}\u00a0s)` : words;
+      button.disabled = left > 0 && waits();
+      button.textContent = button.disabled ? `${words} (${left}\u00a0s)` : words;
       if (left > 0) setTimeout(tick, 500);
     };
     tick();

@@ -1,5 +1,7 @@
 """What people do besides the straight way: ask twice, change the language, come back late."""
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -42,6 +44,26 @@ def test_who_asks_for_another_code_too_soon_keeps_the_first(
     assert mails_with_codes(site, person.email) == 1
     enter(page, code)
     expect(page.get_by_role("status")).to_have_text("Your request is filed.")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_who_mistyped_the_address_asks_for_the_right_one_at_once(
+    site: Site, visitor: Visitor, scripts: bool
+) -> None:
+    """UX 18: the wait is for the address that was asked for, however it is spelt, and no other."""
+    page, person = visitor(scripts=scripts), a_person(site, a_workspace(site))
+    mistyped = replace(person, email=f"x{person.email}")
+    at_the_form(site, page, mistyped, proven=False)
+    page.fill("#email", person.email)
+    page.get_by_role("button", name=ANOTHER).click()
+    code = mailed_code(site, person.email)
+    page.fill("#email", person.email.upper())
+    if not scripts:
+        page.get_by_role("button", name=ANOTHER).click()
+        expect(page.get_by_role("alert")).to_contain_text("Try again in one minute.")
+    enter(page, code)
+    expect(page.get_by_role("status")).to_have_text("Your request is filed.")
+    assert (mails_with_codes(site, mistyped.email), mails_with_codes(site, person.email)) == (0, 1)
 
 
 def test_another_code_is_offered_after_a_minute(site: Site, page: Page) -> None:
