@@ -23,7 +23,7 @@ from commands.ports import Desk
 from commands.ticket_text import text_of
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.refusals import Conflict, Forbidden, IllegalTransition, Refusal
+from domain.refusals import Conflict, Forbidden, Refusal
 from domain.unbind_ticket import OPEN, UnbindTicket
 from projections import audit_trail, tickets
 
@@ -83,7 +83,8 @@ def add_to(site: Site) -> None:
     site.get("/support/tickets/<ticket_id>", "agents.ticket", guards.agent_at_ticket, ticket)
     for verb, work in WORK.items():
         rule = f"/support/tickets/<ticket_id>/{verb}"
-        site.post(rule, f"agents.{verb}", guards.agent_at_ticket, _or_as_it_is_now(work))
+        guard = guards.agent_unless(unbind_ticket.refuse_requester)
+        site.post(rule, f"agents.{verb}", guard, _or_as_it_is_now(work))
 
 
 def queue(visit: Visit) -> Page:
@@ -155,6 +156,7 @@ def ticket(
     tries = _tries(one, me, member, visit.desk)
     offered = frozenset(verb for verb, attempt in tries.items() if not _refused(attempt))
     shown = ticket_in_full(visit, one)
+    written = {verb: typed.text(f"{verb}_reason") for verb in ("approve", "reject")}
     return Page(
         "staff/ticket.html",
         ticket=one,
@@ -170,7 +172,8 @@ def ticket(
         myself=me,
         wrong=wrong,
         refusal=refusal,
-        written={name: typed.text(name) for name in ("approve_reason", "reject_reason")},
+        written=written,
+        left_over=[text for verb, text in written.items() if text and verb not in offered],
     )
 
 
@@ -292,9 +295,9 @@ def _or_as_it_is_now(work: Work) -> Work:
         assert visit.ticket is not None
         try:
             return work(visit)
-        except (Conflict, Forbidden):
+        except (Conflict, Forbidden) as refusal:
             now = visit.desk.store.load(UnbindTicket, visit.ticket.id)
-            return ticket(replace(visit, ticket=now), refusal=IllegalTransition())
+            return ticket(replace(visit, ticket=now), refusal=refusal)
 
     return at_ticket
 

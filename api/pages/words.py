@@ -99,7 +99,7 @@ def _plain(refusal: Refusal) -> str:
     """The kinds that need no figures."""
     for kind, words in (
         (AlreadyBound, _("An authenticator is bound already. Unbind it first to bind another.")),
-        (NotBound, _("No authenticator is bound, so there is nothing to do here.")),
+        (NotBound, _("No authenticator is bound, or another one: there is nothing to do here.")),
         (TicketOpen, _("You have an open request already. It has to be decided first.")),
         (Conflict, _("This step no longer fits: something changed in the meantime.")),
         (Unauthenticated, _("You are not signed in, or your session has ended.")),

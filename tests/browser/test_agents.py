@@ -12,6 +12,8 @@ from api.pages.browsers import MEMBER
 from commands.cancel_ticket import CancelTicket
 from commands.dispatch import run
 from commands.revoke_sessions import RevokeSessions
+from commands.secrets import Proof
+from commands.unbind_mfa import UnbindMFA
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.unbind_ticket import UnbindTicket
@@ -196,6 +198,75 @@ def test_a_reason_that_comes_too_late_is_not_lost(
     expect(page.locator("main")).to_contain_text("You had written:")
     expect(page.locator("main")).to_contain_text("Voice known.")
     assert is_bound(site, filed.person)
+
+
+def test_a_reason_is_not_lost_where_the_ticket_is_in_the_queue_again(
+    site: Site, page: Page, visitor: Visitor, agent: Person, filed: Filed
+) -> None:
+    """UX 26: the agent gave it back in another window; what was typed stands on the page."""
+    open_ticket(site, page, agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    page.get_by_label("Reason for approving").fill("Voice known.")
+    other = open_ticket(site, visitor(), agent, filed)
+    other.get_by_role("button", name="Forward").click()
+    expect(other.get_by_role("status")).to_contain_text("in the queue again")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("This step no longer fits")
+    expect(page.get_by_role("button", name="Claim this ticket")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("You had written:")
+    expect(page.locator("main")).to_contain_text("Voice known.")
+
+
+def test_an_authenticator_that_is_gone_meanwhile_is_told_of(
+    site: Site, page: Page, agent: Person, filed: Filed
+) -> None:
+    """UX 26: its own words, with the status that the API gives."""
+    open_ticket(site, page, agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    page.get_by_label("Reason for approving").fill("Voice known.")
+    person = filed.person
+    proof = Proof(recovery_code=person.recovery_codes[0])
+    site.do(UnbindMFA(member_id=person.id, workspace_id=person.workspace_id, proof=proof))
+    with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        page.get_by_role("button", name="Approve").click()
+    assert answered.value.status == 409
+    expect(page.get_by_role("alert")).to_contain_text("No authenticator is bound")
+
+
+@pytest.mark.parametrize("verb", ["claim", "approve", "reject", "forward"])
+def test_nobody_works_the_own_request(site: Site, page: Page, verb: str) -> None:
+    """UX 26: not allowed, whatever the form says, and with a request id."""
+    requester = a_person(site, "staff", role="support")
+    filed = a_request(site, requester)
+    open_ticket(site, page, requester, filed)
+    form: dict[str, str | float | bool] = {
+        "csrf": page.locator("input[name=csrf]").first.input_value(),
+        f"{verb}_reason": "It is me.",
+    }
+    head = site.twinlock.store.head()
+    answer = page.request.post(
+        f"/support/tickets/{filed.id}/{verb}", form=form, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert (answer.status, "Request id" in answer.text()) == (403, True)
+    assert site.twinlock.store.head() == head
+
+
+def test_what_another_agent_works_on_is_forbidden_as_it_is_over_the_api(
+    site: Site, page: Page, visitor: Visitor, agent: Person, colleague: Person, filed: Filed
+) -> None:
+    """UX 26: forwarded in another window, while a reason was typed here."""
+    open_ticket(site, page, agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    page.get_by_label("Reason for rejecting").fill("Voice unknown.")
+    other = open_ticket(site, visitor(), agent, filed)
+    other.get_by_label("Forward to").select_option(colleague.id)
+    other.get_by_role("button", name="Forward").click()
+    expect(other.get_by_role("status")).to_contain_text(colleague.id)
+    with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        page.get_by_role("button", name="Reject").click()
+    assert answered.value.status == 403
+    expect(page.locator("main .empty")).to_have_text("Another agent works on this ticket.")
+    expect(page.locator("main")).to_contain_text("Voice unknown.")
 
 
 def test_the_keyboard_is_enough(site: Site, page: Page, agent: Person, filed: Filed) -> None:
