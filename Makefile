@@ -15,8 +15,6 @@ DEV_READY := .venv/dev-ready
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard api/translations/*/LC_MESSAGES/*.po))
 HAS_JAVA := $(shell command -v java 2>/dev/null)
 
-UNLOCKED := import fcntl; fcntl.flock(open("var/run.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test audit-proof bench faults attacks check lint types imports format audit sbom lock secrets clean
@@ -81,9 +79,9 @@ lock: $(DEV_READY) ## write the locks anew from pyproject.toml; UPGRADE=--upgrad
 secrets: ## write the .env that docker-compose.yml asks for
 	@scripts/compose-secrets.sh
 
-clean: ## remove what was built, and what `make run` keeps in var/: its data and keys
-	@[ ! -e var/run.lock ] || $(PYTHON) -c '$(UNLOCKED)' 2>/dev/null || { echo "make run is up: end it first" >&2; exit 1; }
-	rm -rf var .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove what was built, and what `make run` keeps in var/; FORCE=1: also the key to a database of yours
+	@FORCE=$(FORCE) $(PYTHON) -B -m twinlock.dev.clean
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 %.mo: %.po | $(RUN_READY)

@@ -72,12 +72,12 @@ class Running:
         return self.process.returncode, (err or out).strip().splitlines()[-1]
 
 
-def start(folder: Path, http: str) -> Running:
+def start(folder: Path, http: str, **others: str) -> Running:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = subprocess.Popen(
         [sys.executable, "-m", "twinlock.dev.run"],
         cwd=folder,
-        env=kept | {"TWINLOCK_HTTP": http},
+        env=kept | {"TWINLOCK_HTTP": http} | others,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -90,17 +90,24 @@ def address(uri: str) -> tuple[str, int]:
 
 
 @pytest.fixture
-def running() -> Iterator[Running]:
+def checkout() -> Iterator[Path]:
+    """A folder like a checkout, with stand-ins."""
     with temporary_folder() as folder:
         (folder / "twinlock").symlink_to(ROOT / "twinlock")
+        (folder / "Makefile").symlink_to(ROOT / "Makefile")
         (folder / "bin").mkdir()
         (folder / "bin/twinlock").write_text(STAND_IN)
         (folder / "bin/twinlock").chmod(0o700)
-        run = start(folder, f"127.0.0.1:{free_port()}")
-        yield run
-        if run.process.poll() is None:
-            run.process.terminate()
-            run.process.communicate(timeout=60)
+        yield folder
+
+
+@pytest.fixture
+def running(checkout: Path) -> Iterator[Running]:
+    run = start(checkout, f"127.0.0.1:{free_port()}")
+    yield run
+    if run.process.poll() is None:
+        run.process.terminate()
+        run.process.communicate(timeout=60)
 
 
 def test_a_run_says_where_everything_is(running: Running) -> None:
@@ -133,17 +140,53 @@ def test_a_run_stops_in_time_and_leaves_nobody_behind(running: Running) -> None:
     assert not (running.folder / "var/run.json").exists()
 
 
-def test_clean_waits_for_the_end_of_a_run(tmp_path: Path) -> None:
-    (tmp_path / "var").mkdir()
-    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
-    clean = ["make", "-C", str(tmp_path), "clean", f"PYTHON={sys.executable}", "CODE=."]
-    with (tmp_path / "var/run.lock").open("w") as lock:
+def clean(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(folder), "clean", f"PYTHON={sys.executable}", "CODE=.", *more]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_clean_waits_for_the_end_of_a_run(checkout: Path) -> None:
+    (checkout / "var").mkdir()
+    with (checkout / "var/run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        refused = subprocess.run(clean, capture_output=True, text=True)
-    assert "make run is up: end it first\n" in refused.stderr
-    assert (tmp_path / "var").exists()
-    subprocess.run(clean, check=True, capture_output=True)
-    assert not (tmp_path / "var").exists()
+        refused = clean(checkout)
+    assert "var/ stays: This checkout runs already; stop that run first\n" in refused.stderr
+    assert (checkout / "var").exists()
+    assert clean(checkout).returncode == 0
+    assert not (checkout / "var").exists()
+    assert clean(checkout).returncode == 0
+
+
+def test_clean_says_why_it_cannot_look(checkout: Path) -> None:
+    (checkout / "var/run.lock").mkdir(parents=True)
+    refused = clean(checkout)
+    assert refused.stderr.startswith("var/ stays: [Errno 21] Is a directory")
+    assert (checkout / "var").exists()
+
+
+def test_clean_removes_what_stands_in_for_a_folder_too(checkout: Path) -> None:
+    (checkout / "elsewhere/data").mkdir(parents=True)
+    (checkout / "var/postgres").mkdir(parents=True)
+    (checkout / "var/postgres/elsewhere").symlink_to(checkout / "elsewhere")
+    assert clean(checkout).returncode == 0
+    assert not (checkout / "elsewhere").exists()
+    assert not (checkout / "var").exists()
+
+
+def test_clean_spares_the_only_key_to_a_database_that_is_not_in_var(checkout: Path) -> None:
+    database = "postgresql://u:marked-secret@127.0.0.1:1/none"
+    run = start(checkout, f"127.0.0.1:{free_port()}", TWINLOCK_DATABASE=database)
+    assert run.facts()["database"] == database
+    run.process.terminate()
+    assert run.ends()[0] == 0
+    key = (checkout / "var/master.key").read_text()
+    refused = clean(checkout)
+    (said, failed) = refused.stderr.splitlines()
+    assert (said.startswith("var/ stays: "), said.endswith("make clean FORCE=1")) == (True, True)
+    assert "Makefile" in failed
+    assert (checkout / "var/master.key").read_text() == key
+    assert clean(checkout, "FORCE=1").returncode == 0
+    assert not (checkout / "var").exists()
 
 
 def test_a_run_that_is_killed_leaves_nobody_behind(running: Running) -> None:

@@ -23,6 +23,7 @@ from twinlock.dev.ports import LOOPBACK, free_port, pause
 UNPRIVILEGED = "nobody"
 PROGRAMS_FOR_NOBODY = Path("/var/cache/twinlock")
 DATA_FOR_NOBODY = Path("/var/lib/twinlock")
+ELSEWHERE = "elsewhere"
 
 SUPERUSER = "twinlock"
 START_SECONDS = 60
@@ -252,9 +253,18 @@ class Postgres:
         return lines[:1] == [str(pid)] and lines[7:8] != [] and lines[7].strip() == "ready"
 
 
+def remove(folder: Path) -> None:
+    """Remove the cluster in a folder, or in the place that stands in for it; it has to be down."""
+    link = folder / ELSEWHERE
+    if link.exists():
+        shutil.rmtree(link.resolve())
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
 def _elsewhere(folder: Path) -> Path:
     """Answer the place that stands in for a folder, which keeps a link to it."""
-    link = folder / "elsewhere"
+    link = folder / ELSEWHERE
     if not link.exists():
         link.unlink(missing_ok=True)
         DATA_FOR_NOBODY.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """`make run`: a whole Twinlock with its database, log and mailbox, all of it under var/."""
 
 import base64
-import fcntl
 import json
 import os
 import secrets
@@ -13,8 +12,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -28,10 +27,10 @@ from twinlock.dev.mailbox import Mailbox
 from twinlock.dev.missing import CannotStart
 from twinlock.dev.ports import free_port, is_taken, split_address
 from twinlock.dev.postgres import Postgres
+from twinlock.dev.var import MASTER_KEY, OUTSIDE, VAR, only_run
 from twinlock.dev.welcome import welcome
 
 ROOT = Path(__file__).parents[2]
-VAR = ROOT / "var"
 LOGS = VAR / "log"
 TWINLOCK = str(ROOT / "bin/twinlock")
 HOST_APP = ROOT / "examples/host_app.py"
@@ -76,7 +75,7 @@ class Run:
         VAR.mkdir(exist_ok=True, mode=0o700)
         # As root the database runs as nobody, who has to pass through here, but not to look.
         VAR.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        self._parts.enter_context(_only_run())
+        self._parts.enter_context(only_run())
         self._parts.callback(_forget_run)
         _forget_run()
         try:
@@ -88,7 +87,7 @@ class Run:
             raise CannotStart(f"{self._http} is taken or not ours; choose another: {free}")
 
     def _start_parts(self) -> None:
-        self._database = os.environ.get("TWINLOCK_DATABASE") or self._start_postgres()
+        self._database = _given_database() or self._start_postgres()
         self._kafka = os.environ.get("TWINLOCK_KAFKA") or self._start_kafka()
         self._mailbox = self._parts.enter_context(Mailbox())
 
@@ -197,21 +196,18 @@ class Run:
         print("Stopping", flush=True)
 
 
-@contextmanager
-def _only_run() -> Iterator[None]:
-    """Hold var/ for ourselves: two servers on one data folder would harm it."""
-    with (VAR / "run.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart("This checkout runs already; stop that run first") from None
-        yield
-
-
 def _forget_run() -> None:
     """Remove what is true only of a run that is up."""
     for name in ("run.json", "run.env"):
         (VAR / name).unlink(missing_ok=True)
+
+
+def _given_database() -> str:
+    """Answer the database that was named, or nothing; `make clean` then spares the key to it."""
+    given = os.environ.get("TWINLOCK_DATABASE", "")
+    if given:
+        OUTSIDE.touch()
+    return given
 
 
 def _database(cluster: str, name: str) -> str:
@@ -225,11 +221,10 @@ def _database(cluster: str, name: str) -> str:
 
 def _master_key() -> Path:
     """Answer the file of the master key, made at the first run: losing it loses every secret."""
-    file = VAR / "master.key"
-    if not file.exists():
+    if not MASTER_KEY.exists():
         key = base64.b64encode(secrets.token_bytes(32)).decode()
-        _write_private(file, f"k1:{key}\n")
-    return file
+        _write_private(MASTER_KEY, f"k1:{key}\n")
+    return MASTER_KEY
 
 
 def _write_private(file: Path, content: str) -> None:
