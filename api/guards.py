@@ -130,7 +130,7 @@ def enters_code(visit: Visit, path: Arguments) -> Visit:
     if visit.caller.login is None:
         raise _forbidden()
     require_call(visit.caller.login, "code")
-    return visit.by(visit.caller.person)
+    return visit
 
 
 def asks_for_ticket(visit: Visit, _: Arguments) -> Visit:

@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +15,7 @@ from api import repeats
 from api.alike import alike
 from api.arguments import arguments_of
 from api.backend import Backend, Outcome
-from api.callers import NOBODY, bearer_of, caller_of, genuine
+from api.callers import ANYBODY, NOBODY, bearer_of, caller_of, genuine
 from api.calls import CHANGES, Answer, Call
 from api.fields import ID
 from api.limits import admit_anonymous
@@ -27,7 +26,7 @@ from api.refusals import InProgress, Internal, MethodNotAllowed, TooLarge, Unsup
 from api.repeats import Repeat
 from api.strict_json import StrictRequest, current
 from api.visits import Visit
-from commands.ports import Once, Write
+from commands.ports import Context, Once, Write
 from domain.refusals import Malformed, NotFound, Refusal, Unavailable
 
 
@@ -51,8 +50,8 @@ class Pipeline:
 
     def arrive(self) -> Response | None:
         """Identify the request and its caller, and let it in or refuse."""
-        g.started = time.perf_counter()
         here = current()
+        here.started_at = time.perf_counter()
         g.request_id = request_id = _request_id(here.headers.get("X-Request-Id"))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -61,19 +60,17 @@ class Pipeline:
             return None
         if call.method in CHANGES:
             here.receive()
-        backend = self._backend
-        desk = backend.sit(backend.desk)
-        visit = Visit(backend=backend, desk=desk, at=backend.clock(), request_id=request_id)
-        return self._let_in(visit, call, here)
+        return self._let_in(call, here, request_id)
 
     def answer(self, call: Call) -> Response:
         """Read what the handler is given, wait where the query says so, then ask the handler."""
-        visit: Visit = g.visit
-        arguments = arguments_of(call, current())
+        here = current()
+        visit: Visit = here.visit
+        arguments = arguments_of(call, here)
         if "query" in arguments and call.reads:
             wait(visit, call.reads, arguments["query"].at_least)
-        if repeat := g.get("repeat"):
-            repeat.evaluated = True
+        if here.repeat is not None:
+            here.repeat.evaluated = True
         said = self._said(call, visit, arguments)
         body = said.body.model_dump_json(by_alias=True) if said.body is not None else ""
         response = Response(said.stream or body, status=said.status, mimetype=said.media_type)
@@ -123,70 +120,76 @@ class Pipeline:
 
     def leave(self, response: Response) -> Response:
         """Say id and position, settle a repeatable request, write the log line."""
-        if isinstance(request.routing_exception, RequestRedirect):
-            response = _elsewhere(request.routing_exception)
-        if repeat := g.get("repeat"):
+        here = current()
+        if isinstance(here.routing_exception, RequestRedirect):
+            response = _elsewhere(here.routing_exception)
+        if here.method in CHANGES and here.endpoint in self.calls:
             self._position(response)
-            repeats.settle(self._backend, repeat, response)
-        elif self._is_command():
-            self._position(response)
+        if here.repeat is not None:
+            repeats.settle(self._backend, here.repeat, response)
         response.headers["X-Request-Id"] = g.get("request_id", "")
-        self._note(response)
+        self._note(here, response)
         return response
 
-    def _let_in(self, visit: Visit, call: Call, here: StrictRequest) -> Response | None:
+    def _let_in(self, call: Call, here: StrictRequest, request_id: str) -> Response | None:
+        backend = self._backend
+        desk, at = backend.sit(backend.desk), backend.clock()
         token = bearer_of(here.headers.get("Authorization")) if call.expects else None
-        desk = visit.desk
-        found = genuine(desk, token, visit.at, call.expects or "") if token else None
+        found = genuine(desk, token, at, call.expects or "") if token else None
         try:
-            outcome = self._begin(call, token)
+            outcome = self._begin(call, here, token)
             refusal = None
         except Refusal as refused:
             outcome, refusal = None, refused
         if outcome is not None:
             return repeats.replayed(outcome)
-        caller = caller_of(desk, visit.context, token, found) if token else NOBODY
+        context = Context(at=at, actor=ANYBODY, request_id=request_id)
+        caller = caller_of(desk, context, token, found) if token else NOBODY
         if isinstance(refusal, InProgress):
             raise refusal  # the guard would meet what the first request has done
-        visit = replace(visit, caller=caller, once=self._once(call))
-        g.visit = call.guard(visit, here.view_args or {})
+        visit = Visit(
+            backend=backend,
+            desk=desk,
+            at=at,
+            request_id=request_id,
+            caller=caller,
+            once=self._once(call, here.repeat, request_id),
+        )
+        here.visit = call.guard(visit, here.view_args or {})
         if refusal is not None:
             raise refusal
         return None
 
-    def _begin(self, call: Call, token: str | None) -> Outcome | None:
+    def _begin(self, call: Call, here: StrictRequest, token: str | None) -> Outcome | None:
         """Claim the Idempotency-Key; the outcome where the request was carried out before."""
-        key = request.headers.get("Idempotency-Key")
-        if key is None or not call.repeatable:
+        key = here.headers.get("Idempotency-Key") if call.repeatable else None
+        if key is None:
             return None
         caller = repeats.caller_name(self._backend, token)
-        route = f"{request.method} {request.path}"
         begun = self._backend.idempotency.begin(
-            caller, repeats.checked(key), route=route, body=current().body()
+            caller, repeats.checked(key), route=f"{here.method} {here.path}", body=here.body()
         )
         if isinstance(begun, Outcome):
             return begun
-        g.repeat = Repeat(caller, key, begun)
+        here.repeat = Repeat(caller, key, begun)
         return None
 
-    def _once(self, call: Call) -> Once | None:
+    def _once(self, call: Call, repeat: Repeat | None, request_id: str) -> Once | None:
         """What commits along with the command: how a repeat is answered if this answer is lost."""
-        repeat: Repeat | None = g.get("repeat")
         if repeat is None:
             return None
-        idempotency, request_id = self._backend.idempotency, g.request_id
 
         def mark(refusal: Refusal | None) -> Write:
             outcome = Outcome(status=min(call.answers), position=None, body=None)
             if refusal is not None:
-                said = document(refusal, public_url=self._backend.public_url, request_id=request_id)
+                public_url = self._backend.public_url
+                said = document(refusal, public_url=public_url, request_id=request_id)
                 outcome = Outcome(status=said["status"], position=None, body=said)
-            return idempotency.mark(repeat.caller, repeat.key, repeat.attempt, outcome)
+            return self._backend.idempotency.mark(
+                repeat.caller, repeat.key, repeat.attempt, outcome
+            )
 
         return mark
-
-    def _is_command(self) -> bool:
-        return request.method in CHANGES and request.endpoint in self.calls
 
     def _position(self, response: Response) -> None:
         """Where nothing was appended, the store's head."""
@@ -196,9 +199,9 @@ class Pipeline:
             except Unavailable:
                 return
 
-    def _note(self, response: Response) -> None:
-        seconds = time.perf_counter() - g.get("started", time.perf_counter())
-        here, status = current(), response.status_code
+    def _note(self, here: StrictRequest, response: Response) -> None:
+        now, status = time.perf_counter(), response.status_code
+        seconds = now - (here.started_at or now)
         method, rule = (here.method, here.url_rule.rule) if here.url_rule else ("other", "none")
         self.metrics.count(method, rule, status, seconds)
         self._log.info(

@@ -30,7 +30,7 @@ def record(
 
     Where the decision is a refusal, writes belong to what did not happen and are left out.
     """
-    told = replace(context, refusal=decision.refusal)
+    told = replace(context, refusal=decision.refusal) if decision.refusal else context
     position = desk.store.append(told, *changes, also=also if decision.granted else ())
     if decision.refusal:
         decision.refusal.position = position
