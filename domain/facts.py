@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 
 class Fact:
@@ -27,9 +27,11 @@ class Actor:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A fact in its place: the `version`-th of its stream, at an aware UTC time, by an actor."""
+class Event(NamedTuple):
+    """A fact in its place: the `version`-th of its stream, at an aware UTC time, by an actor.
+
+    Made for each event that is read: a tuple costs a third of a frozen dataclass.
+    """
 
     stream: str
     version: int

@@ -1,11 +1,11 @@
 """The member's account: its authenticator, failures, mailed codes, roles and open ticket."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from domain.facts import Event
+from domain.facts import Event, Fact
 from domain.lockout import CAP, RECOVERY_WINDOW, capped_until, since
 from domain.member_facts import (
     CodeAccepted,
@@ -140,80 +140,59 @@ Changes = dict[str, Any]
 
 def evolve(member: MemberMFA, event: Event) -> MemberMFA:
     """The member after `event`; assigns and never refuses."""
-    changes = _mailbox(member, event) or _authenticator(member, event) or _account(member, event)
     after = object.__new__(MemberMFA)  # `replace` would set every field anew, for each event
-    vars(after).update(vars(member), version=event.version, updated_at=event.at, **changes)
-    return after
+    vars(after).update(vars(member))
+    return advance(after, event)
 
 
-def _mailbox(member: MemberMFA, event: Event) -> Changes:
-    match event.fact:
-        case EmailCodeSent() as sent:
-            return _with_challenge(member, sent, event.at)
-        case EmailCodeConfirmed(purpose=purpose):
-            return {"challenges": tuple(c for c in member.challenges if c.purpose != purpose)}
-        case EmailCodeRejected(challenge_id=challenge_id):
-            return {
-                "challenges": tuple(
-                    replace(c, failures=c.failures + 1) if c.id == challenge_id else c
-                    for c in member.challenges
-                )
-            }
-        case ContactChanged():
-            return {"challenges": ()}
-    return {}
+def advance(own: MemberMFA, event: Event) -> MemberMFA:
+    """Likewise without a copy: for who made the member and has shown it to nobody yet."""
+    assign = _ASSIGNED.get(type(event.fact))
+    changes = assign(own, event.fact, event.at) if assign else {}
+    vars(own).update(changes, version=event.version, updated_at=event.at)
+    return own
 
 
-def _authenticator(member: MemberMFA, event: Event) -> Changes:
-    at = event.at
-    match event.fact:
-        case EnrolmentStarted(enrolment_id=id_, expires_at=expires_at):
-            return {"enrolment": Enrolment(id_, expires_at)}
-        case MFABound(binding_id=binding_id, step=step, login_id=login_id):
-            return _succeeded(member, login_id, at) | {
-                "binding_id": binding_id,
-                "bound_at": at,
-                "last_step": step,
-                "enrolment": None,
-                "epoch": member.epoch + 1,
-            }
-        case CodeAccepted(step=step, login_id=login_id):
-            return _succeeded(member, login_id, at) | {"last_step": step}
-        case RecoveryCodeSpent(index=index, login_id=login_id):
-            spent = (*member.recovery_spent, index)
-            return _succeeded(member, login_id, at) | {"recovery_spent": spent}
-        case RecoveryCodesIssued(set_id=set_id, count=count):
-            return {"recovery_set": set_id, "recovery_count": count, "recovery_spent": ()}
-        case CodeRejected(reason=reason):
-            return _failed(member, reason, at)
-        case Locked(until=until):
-            return {"lock": until}
-        case MFAUnbound(method=method):
-            return _unbound(member, method)
-    return {}
+def _confirmed(member: MemberMFA, fact: EmailCodeConfirmed, _: datetime) -> Changes:
+    return {"challenges": tuple(c for c in member.challenges if c.purpose != fact.purpose)}
 
 
-def _account(member: MemberMFA, event: Event) -> Changes:
-    match event.fact:
-        case Registered():
-            return {"registered": True}
-        case MemberAdded(workspace_id=w, role=role) | MemberRoleChanged(workspace_id=w, role=role):
-            return {"roles": {**member.roles, w: role}}
-        case MemberRemoved(workspace_id=w):
-            others = {id_: role for id_, role in member.roles.items() if id_ != w}
-            return _signed_out(member) | {"roles": others, "left": w}
-        case LoginGranted(login_id=login_id):
-            return {"granted": _granted(member, login_id, event.at)}
-        case SessionsRevoked():
-            return _signed_out(member)
-        case TicketOpened(ticket_id=ticket_id):
-            return {"open_ticket": ticket_id}
-        case TicketClosed():
-            return {"open_ticket": None}
-        case Erased():
-            gone = {"erased": True, "roles": {}, "left": None, "challenges": ()}
-            return _unbound(member, "erased") | gone
-    return {}
+def _mistyped(member: MemberMFA, fact: EmailCodeRejected, _: datetime) -> Changes:
+    return {
+        "challenges": tuple(
+            replace(c, failures=c.failures + 1) if c.id == fact.challenge_id else c
+            for c in member.challenges
+        )
+    }
+
+
+def _bound(member: MemberMFA, fact: MFABound, at: datetime) -> Changes:
+    return _succeeded(member, fact.login_id, at) | {
+        "binding_id": fact.binding_id,
+        "bound_at": at,
+        "last_step": fact.step,
+        "enrolment": None,
+        "epoch": member.epoch + 1,
+    }
+
+
+def _spent(member: MemberMFA, fact: RecoveryCodeSpent, at: datetime) -> Changes:
+    spent = (*member.recovery_spent, fact.index)
+    return _succeeded(member, fact.login_id, at) | {"recovery_spent": spent}
+
+
+def _joined(member: MemberMFA, fact: MemberAdded | MemberRoleChanged, _: datetime) -> Changes:
+    return {"roles": {**member.roles, fact.workspace_id: fact.role}}
+
+
+def _removed(member: MemberMFA, fact: MemberRemoved, _: datetime) -> Changes:
+    others = {id_: role for id_, role in member.roles.items() if id_ != fact.workspace_id}
+    return _signed_out(member) | {"roles": others, "left": fact.workspace_id}
+
+
+def _erased(member: MemberMFA) -> Changes:
+    gone = {"erased": True, "roles": {}, "left": None, "challenges": ()}
+    return _unbound(member, "erased") | gone
 
 
 def _with_challenge(member: MemberMFA, sent: EmailCodeSent, at: datetime) -> Changes:
@@ -282,3 +261,33 @@ def _unbound(member: MemberMFA, method: str) -> Changes:
     if method == "ticket":
         changes |= {"failures": 0, "failed_at": (), "lock": None}
     return changes
+
+
+_ASSIGNED: Mapping[type[Fact], Callable[[MemberMFA, Any, datetime], Changes]] = {
+    Registered: lambda _, __, ___: {"registered": True},
+    EmailCodeSent: _with_challenge,
+    EmailCodeConfirmed: _confirmed,
+    EmailCodeRejected: _mistyped,
+    ContactChanged: lambda _, __, ___: {"challenges": ()},
+    EnrolmentStarted: lambda _, f, __: {"enrolment": Enrolment(f.enrolment_id, f.expires_at)},
+    MFABound: _bound,
+    CodeAccepted: lambda m, f, at: _succeeded(m, f.login_id, at) | {"last_step": f.step},
+    RecoveryCodeSpent: _spent,
+    RecoveryCodesIssued: lambda _, f, __: {
+        "recovery_set": f.set_id,
+        "recovery_count": f.count,
+        "recovery_spent": (),
+    },
+    CodeRejected: lambda m, f, at: _failed(m, f.reason, at),
+    Locked: lambda _, f, __: {"lock": f.until},
+    MFAUnbound: lambda m, f, _: _unbound(m, f.method),
+    MemberAdded: _joined,
+    MemberRoleChanged: _joined,
+    MemberRemoved: _removed,
+    LoginGranted: lambda m, f, at: {"granted": _granted(m, f.login_id, at)},
+    SessionsRevoked: lambda m, _, __: _signed_out(m),
+    TicketOpened: lambda _, f, __: {"open_ticket": f.ticket_id},
+    TicketClosed: lambda _, __, ___: {"open_ticket": None},
+    Erased: lambda m, _, __: _erased(m),
+}
+"""What each fact changes; whatever is not named changes the version and the time only."""

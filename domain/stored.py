@@ -27,17 +27,9 @@ def read(state: bytes) -> dict[str, Any]:
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Unreadable("it is no JSON") from None
-    match found:
-        case {
-            "time": str(time),
-            "actor": {"kind": str(), "id": str() | None},
-            "request_id": str(),
-            "workspace_id": str() | None,
-            "subject": str(),
-            "data": dict(),
-        } if _is_time(time):
-            return cast(dict[str, Any], found)
-    raise Unreadable("it has not the fields of an event")
+    if not _is_event(found):
+        raise Unreadable("it has not the fields of an event")
+    return cast(dict[str, Any], found)
 
 
 def readable(state: bytes) -> bool:
@@ -49,10 +41,30 @@ def readable(state: bytes) -> bool:
     return True
 
 
-def _is_time(text: str) -> bool:
+def _is_event(found: Any) -> bool:
+    """Asked of every event that is read: a match statement takes three times as long."""
+    try:
+        return (
+            isinstance(found["actor"]["kind"], str)
+            and _is_text_or_none(found["actor"]["id"])
+            and isinstance(found["request_id"], str)
+            and _is_text_or_none(found["workspace_id"])
+            and isinstance(found["subject"], str)
+            and isinstance(found["data"], dict)
+            and _is_time(found["time"])
+        )
+    except (KeyError, TypeError, IndexError):
+        return False
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_time(text: Any) -> bool:
     try:
         return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 

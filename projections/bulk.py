@@ -5,30 +5,35 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from domain.unbind_ticket import TicketSubmitted
 from projections import audit_trail, standing, tickets
 from projections.folding import A, Folding
-from projections.journal import Entry
+from projections.journal import Entry, Told
 
 Rows = Iterator[tuple[str, Sequence[Any]]]
 """Tables, each with a row in the order of its columns."""
-Failed = Callable[[Entry, Exception], None]
-"""Told of an event that the model cannot apply; it is left out, as a projector parks it."""
+Failed = Callable[[int, Exception], None]
+"""Told of the position of an event that cannot be applied: left out, as a projector parks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """How a model is filled: from which kinds of streams (none named: all), and in what order.
+    """How a model is filled: out of entries by position, or out of streams of some kinds.
 
-    `by_stream` hands over one stream after the other, otherwise events come by position.
+    Then one whole stream comes after another, and its events are Told.
     """
 
     kinds: tuple[str, ...]
-    by_stream: bool
-    rows: Callable[[Iterable[Entry], Failed], Rows]
+    rows: Callable[[Iterable[Any], Failed], Rows]
+
+    @property
+    def by_stream(self) -> bool:
+        """Whether kinds of streams are named."""
+        return bool(self.kinds)
 
 
-def _standing(entries: Iterable[Entry], failed: Failed) -> Rows:
-    for stream, told in groupby(entries, key=lambda each: each.stream):
+def _standing(events: Iterable[Told], failed: Failed) -> Rows:
+    for stream, told in groupby(events, key=_stream):
         kind, _, id_ = stream.partition("/")
         if kind == "workspace":
             place, position = _fold(standing.WORKSPACES, id_, told, failed)
@@ -42,12 +47,12 @@ def _standing(entries: Iterable[Entry], failed: Failed) -> Rows:
             yield "standing_memberships_v1", (workspace_id, id_, role)
 
 
-def _tickets(entries: Iterable[Entry], failed: Failed) -> Rows:
-    for stream, told in groupby(entries, key=lambda each: each.stream):
+def _tickets(events: Iterable[Told], failed: Failed) -> Rows:
+    for stream, told in groupby(events, key=_stream):
         whole = list(told)
         ticket, position = _fold(tickets.TICKETS, stream.partition("/")[2], whole, failed)
         if position:
-            filed = (e.position for e in whole if e.type == "ticket.submitted")
+            filed = (e.position for e in whole if isinstance(e.event.fact, TicketSubmitted))
             row = tickets.ticket_row(ticket, position, next(filed, position))
             yield "tickets_v1", row
 
@@ -60,28 +65,32 @@ def _audit_trail(entries: Iterable[Entry], failed: Failed) -> Rows:
                 members[each.subject.partition("/")[2]] = each.data["member_id"]
             row = audit_trail.row(each, members)
         except Exception as error:  # whatever is wrong with one event stops no other
-            failed(each, error)
+            failed(each.position, error)
         else:
             yield "audit_trail_v1", row
 
 
-def _fold(folding: Folding[A], id_: str, entries: Iterable[Entry], failed: Failed) -> tuple[A, int]:
+def _fold(folding: Folding[A], id_: str, told: Iterable[Told], failed: Failed) -> tuple[A, int]:
     """A stream's state and its newest event's position; what comes after a gap is left out."""
-    state, position = folding.blank(id_), 0
-    for each in entries:
-        if each.event.version != state.version + 1:
+    state, last = folding.blank(id_), 0
+    advance = folding.advance or folding.evolve
+    for position, event in told:
+        if event.version != state.version + 1:
             continue
         try:
-            state = folding.evolve(state, each.event)
-            position = each.position
+            state, last = advance(state, event), position
         except Exception as error:  # the same as above
-            failed(each, error)
-    return state, position
+            failed(position, error)
+    return state, last
+
+
+def _stream(one: Told) -> str:
+    return one.event.stream
 
 
 LOADERS: Mapping[str, Loader] = {
-    standing.KEY: Loader(("member", "workspace"), True, _standing),
-    tickets.KEY: Loader(("ticket",), True, _tickets),
-    audit_trail.KEY: Loader((), False, _audit_trail),
+    standing.KEY: Loader(("member", "workspace"), _standing),
+    tickets.KEY: Loader(("ticket",), _tickets),
+    audit_trail.KEY: Loader((), _audit_trail),
 }
 """By the model's key; a model without one is filled the way projectors do it."""

@@ -35,13 +35,17 @@ class Folded(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Folding(Generic[A]):
-    """How one kind of stream is folded into a table with columns `id`, `position`, `state`."""
+    """How one kind of stream is folded into a table with columns `id`, `position`, `state`.
+
+    `advance` is `evolve` without a copy, where there is one: for states that were made right here.
+    """
 
     kind: str
     table: str
     blank: Callable[[str], A]
     evolve: Callable[[A, Event], A]
     adapter: TypeAdapter[A]
+    advance: Callable[[A, Event], A] | None = None
 
     def fold(self, cursor: Cursor[Any], entries: Iterable[Entry]) -> list[Folded[A]]:
         """Fold the entries of this kind into their rows' states, in the order of versions.

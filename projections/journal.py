@@ -1,10 +1,9 @@
 """An event as read models meet it: a domain event with its position, subject and plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -33,8 +32,7 @@ class UnknownType(Exception):
     """A topic that this release has no fact for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One event of the store's total order; `type` is its wire name, without a version."""
 
     position: int
@@ -47,6 +45,13 @@ class Entry:
     def stream(self) -> str:
         """The name of the aggregate's stream, `kind/id`."""
         return self.event.stream
+
+
+class Told(NamedTuple):
+    """Less of it, and sooner made: what folding a whole stream needs."""
+
+    position: int
+    event: Event
 
 
 def entry(

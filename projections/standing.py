@@ -45,7 +45,12 @@ CREATE INDEX IF NOT EXISTS standing_owners_v1
 """
 TABLES = ("standing_members_v1", "standing_workspaces_v1", "standing_memberships_v1")
 MEMBERS = Folding(
-    "member", "standing_members_v1", MemberMFA, member_mfa.evolve, TypeAdapter(MemberMFA)
+    "member",
+    "standing_members_v1",
+    MemberMFA,
+    member_mfa.evolve,
+    TypeAdapter(MemberMFA),
+    member_mfa.advance,
 )
 WORKSPACES = Folding(
     "workspace", "standing_workspaces_v1", Workspace, workspace.evolve, TypeAdapter(Workspace)

@@ -6,14 +6,18 @@ from typing import Any
 
 from psycopg import Connection
 
-from domain import stored
-from projections.journal import COLUMNS, EVENTS, Entry, entry
+from domain import plain, stored
+from projections.journal import COLUMNS, EVENTS, Entry, Told, entry
 from workers.ports import StoredRecord
 
 PAGE = 5000
+STREAMED = 1000
 BY_POSITION = f"""
 SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s
 ORDER BY notification_id LIMIT {PAGE}
+""".encode()  # noqa: S608 - constants
+AT_ONCE = f"""
+SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id <= %s ORDER BY notification_id
 """.encode()  # noqa: S608 - constants
 BY_STREAM = f"""
 SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id <= %s
@@ -30,6 +34,12 @@ def entry_of(record: StoredRecord) -> Entry:
         topic=record.topic,
         state=stored.read(record.state),
     )
+
+
+def told_of(record: StoredRecord) -> Told:
+    """The same for what is folded: its fields are all that is asked for."""
+    event = plain.read(record.stream, record.version, record.topic, record.state)
+    return Told(record.position, event or entry_of(record).event)
 
 
 def head(connection: Connection[Any]) -> int:
@@ -53,10 +63,20 @@ def by_stream(
     connection: Connection[Any], kinds: Sequence[str], until: int
 ) -> Iterator[StoredRecord]:
     """The events of these kinds of streams up to a position, one whole stream after another."""
-    with patient(connection), connection.cursor("history", binary=True) as cursor:
-        cursor.itersize = PAGE
-        cursor.execute(BY_STREAM, (until, list(kinds)))
-        yield from (StoredRecord(*row) for row in cursor)
+    yield from _streamed(connection, BY_STREAM, (until, list(kinds)))
+
+
+def at_once(connection: Connection[Any], until: int) -> Iterator[StoredRecord]:
+    """All events up to a position, in order; the connection is good for nothing else meanwhile."""
+    yield from _streamed(connection, AT_ONCE, (until,))
+
+
+def _streamed(
+    connection: Connection[Any], query: bytes, values: Sequence[Any]
+) -> Iterator[StoredRecord]:
+    """Rows that the server goes on sending while the earlier ones are worked on."""
+    with connection.cursor(binary=True) as cursor:
+        yield from map(StoredRecord._make, cursor.stream(query, values, size=STREAMED))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from psycopg import Connection
 
@@ -15,8 +15,7 @@ Resume = Callable[[frozenset[int]], Mapping[int, int]]
 """Answers the next offset of each of these partitions."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """An event as the store keeps it; `state` is compact JSON."""
 
     position: int
@@ -65,8 +64,7 @@ class Outgoing:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A record as it came out of the log."""
 
     partition: int

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
-from psycopg import Connection
+from psycopg import Connection, Copy
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
 from projections.bulk import LOADERS, Loader
-from projections.journal import Entry
+from projections.journal import Entry, Told
 from projections.models import Model
 from workers import history
 from workers.comparing import Difference, Side, first_difference
@@ -25,8 +25,6 @@ from workers.loops import leads
 from workers.ports import Connect, StoredRecord
 from workers.rebuild_marks import Cut, Live, settle_parked
 
-ROWS = 20_000
-"""Rows of all tables that are collected before each is copied."""
 BATCH = 2_000
 NEAR = 1_000
 """So many positions behind the head, the rest is caught up with while the projector waits."""
@@ -37,7 +35,8 @@ Less than a second, after which the server would look for deadlocks and might en
 """
 ATTEMPTS = 100
 
-Told = Callable[[str, int, int], None]
+T = TypeVar("T")
+Tell = Callable[[str, int, int], None]
 """Progress: what is being done, how many positions of it, of how many."""
 
 
@@ -61,7 +60,7 @@ class Outcome:
     switched: bool = False
 
 
-def rebuild(model: Model, connect: Connect, marks: Live, tell: Told) -> Outcome:
+def rebuild(model: Model, connect: Connect, marks: Live, tell: Tell) -> Outcome:
     """Build, compare and switch; raises Busy."""
     with _building(model, connect, marks, tell) as build:
         build.fill()
@@ -71,7 +70,7 @@ def rebuild(model: Model, connect: Connect, marks: Live, tell: Told) -> Outcome:
         return build.outcome
 
 
-def check(model: Model, connect: Connect, marks: Live, tell: Told) -> Outcome:
+def check(model: Model, connect: Connect, marks: Live, tell: Tell) -> Outcome:
     """Build and compare only; raises Busy."""
     with _building(model, connect, marks, tell) as build:
         build.fill()
@@ -80,7 +79,7 @@ def check(model: Model, connect: Connect, marks: Live, tell: Told) -> Outcome:
 
 
 @contextmanager
-def _building(model: Model, connect: Connect, marks: Live, tell: Told) -> Iterator["_Build"]:
+def _building(model: Model, connect: Connect, marks: Live, tell: Tell) -> Iterator["_Build"]:
     """Connections, the lock, a snapshot of what is live, and empty tables beside it."""
     schema = f"rebuild_{model.key.replace('-', '_')}"
     with ExitStack() as stack:
@@ -95,7 +94,9 @@ def _building(model: Model, connect: Connect, marks: Live, tell: Told) -> Iterat
         fresh.execute("SET synchronous_commit = off")
         snapshot = stack.enter_context(ExitStack())
         snapshot.enter_context(history.patient(live, snapshot=True))
-        yield _Build(model, marks, tell, reader, Side(fresh, schema), Side(live, home), snapshot)
+        yield _Build(
+            model, connect, marks, tell, reader, Side(fresh, schema), Side(live, home), snapshot
+        )
 
 
 class _Build:
@@ -104,15 +105,16 @@ class _Build:
     def __init__(
         self,
         model: Model,
+        connect: Connect,
         marks: Live,
-        tell: Told,
+        tell: Tell,
         reader: Connection[Any],
         fresh: Side,
         live: Side,
         snapshot: ExitStack,
     ) -> None:
         self._model, self._marks, self._tell = model, marks, tell
-        self._reader, self._fresh = reader, fresh.connection
+        self._connect, self._reader, self._fresh = connect, reader, fresh.connection
         self._schema, self._home = fresh.schema, live.schema
         self._sides, self._snapshot = (live, fresh), snapshot
         self._cut: Cut = marks.cut(live.connection, history.head(live.connection))
@@ -187,30 +189,29 @@ class _Build:
         self._done = max(self._done, head)
 
     def _load(self, loader: Loader) -> None:
-        """Copy final rows; reading, folding and copying overlap as far as the server allows."""
+        """Copy final rows, while the server goes on reading and writing beside us."""
+        last = self._cut.last
+        events: Iterator[Entry] | Iterator[Told]
         if loader.by_stream:
-            stored = history.by_stream(self._reader, loader.kinds, self._cut.last)
+            stored = history.by_stream(self._reader, loader.kinds, last)
+            events = self._read(history.told_of, stored, self._cut)
         else:
-            stored = history.by_position(self._reader, 0, self._cut.last)
-        entries = self._entries(stored, self._cut)
-        rows = loader.rows(entries, lambda entry, error: self._fail(entry.position, error))
-        while chunk := list(islice(rows, ROWS)):
-            self._copy(chunk)
+            events = self._read(history.entry_of, history.at_once(self._reader, last), self._cut)
+        with ExitStack() as stack:
+            copies = {table: self._copy(stack, table) for table in self._model.tables}
+            for table, row in loader.rows(events, self._fail):
+                copies[table].write_row(row)
 
-    def _copy(self, chunk: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        rows: dict[str, list[Sequence[Any]]] = {}
-        for table, row in chunk:
-            rows.setdefault(table, []).append(row)
-        with self._fresh.cursor() as cursor:
-            for table, found in rows.items():
-                into = SQL("COPY {} FROM STDIN").format(Identifier(self._schema, table))
-                with cursor.copy(into) as copy:
-                    for row in found:
-                        copy.write_row(row)
+    def _copy(self, stack: ExitStack, table: str) -> Copy:
+        """Rows on their way into a table, over a connection of its own: the tables take turns."""
+        connection = stack.enter_context(self._connect())
+        connection.execute("SET synchronous_commit = off")
+        into = SQL("COPY {} FROM STDIN").format(Identifier(self._schema, table))
+        return stack.enter_context(connection.cursor().copy(into))
 
     def _apply(self, stored: Iterable[StoredRecord], cut: Cut | None) -> None:
         """Apply in batches as projectors do, and one by one where a batch fails."""
-        entries = iter(self._entries(stored, cut))
+        entries = self._read(history.entry_of, stored, cut)
         while batch := list(islice(entries, BATCH)):
             if self._attempt(batch) is not None:
                 for entry in batch:
@@ -227,7 +228,9 @@ class _Build:
             return error
         return None
 
-    def _entries(self, stored: Iterable[StoredRecord], cut: Cut | None) -> Iterator[Entry]:
+    def _read(
+        self, read: Callable[[StoredRecord], T], stored: Iterable[StoredRecord], cut: Cut | None
+    ) -> Iterator[T]:
         last = self._cut.last
         for number, one in enumerate(stored, 1):
             if number % BATCH == 0:
@@ -235,12 +238,12 @@ class _Build:
             if cut is not None and not cut.holds(one.position, one.stream):
                 continue
             try:
-                entry = history.entry_of(one)
+                event = read(one)
             except Exception as error:  # the same: an event of another release, or a broken one
                 self._fail(one.position, error)
                 continue
             self.outcome.events += cut is not None
-            yield entry
+            yield event
 
     def _fail(self, position: int, error: Exception) -> None:
         self.outcome.failed[position] = type(error).__name__

@@ -10,7 +10,7 @@ from typing import Any, Final, cast, get_args, get_type_hints
 
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 
-from domain import stored
+from domain import plain, stored
 from domain.facts import FACTS, Actor, Event, Fact, upcast
 from domain.times import rfc3339
 
@@ -59,6 +59,10 @@ def encode(event: Event) -> bytes:
 
 def decode(stream: str, version: int, topic: str, state: bytes) -> Event:
     """The event that was stored; raises MapperDeserialisationError for what is not one."""
+    return plain.read(stream, version, topic, state) or _decode(stream, version, topic, state)
+
+
+def _decode(stream: str, version: int, topic: str, state: bytes) -> Event:
     try:
         envelope = stored.read(state)
         if envelope.keys() != KEYS:
