@@ -19,6 +19,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 
+from twinlock.adapters.kafka_records import without_headers
 from twinlock.adapters.reaching import connected, reaching, silence
 from workers.ports import Delivery, LogUnavailable, Outgoing, Resume
 
@@ -195,6 +196,7 @@ class KafkaReader:
                 heartbeat_interval_ms=2000,
                 **log.client,
             )
+            without_headers(self._consumer)
             self._consumer.subscribe([log.topic], listener=_Rebalance(self))
 
     @property
