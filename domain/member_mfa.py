@@ -134,15 +134,14 @@ class MemberMFA:
         return self.granted_at(login_id) is not None
 
 
+_BLANK = MemberMFA("")
 Changes = dict[str, Any]
 """Fields of the member with their new values: one copy is made for each event, and no more."""
 
 
 def evolve(member: MemberMFA, event: Event) -> MemberMFA:
     """The member after `event`; assigns and never refuses."""
-    after = object.__new__(MemberMFA)  # `replace` would set every field anew, for each event
-    vars(after).update(vars(member))
-    return advance(after, event)
+    return advance(_copy(member), event)
 
 
 def advance(own: MemberMFA, event: Event) -> MemberMFA:
@@ -151,6 +150,20 @@ def advance(own: MemberMFA, event: Event) -> MemberMFA:
     changes = assign(own, event.fact, event.at) if assign else {}
     vars(own).update(changes, version=event.version, updated_at=event.at)
     return own
+
+
+def blank(id_: str) -> MemberMFA:
+    """The same as MemberMFA(id_), for who makes very many."""
+    made = _copy(_BLANK)
+    vars(made)["id"] = id_
+    return made
+
+
+def _copy(member: MemberMFA) -> MemberMFA:
+    """A copy; `replace` would set every field anew, which takes three times as long."""
+    copy = object.__new__(MemberMFA)
+    vars(copy).update(vars(member))
+    return copy
 
 
 def _confirmed(member: MemberMFA, fact: EmailCodeConfirmed, _: datetime) -> Changes:

@@ -1,6 +1,5 @@
 """The audit trail: one row for each event, in the order of positions."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any
 from psycopg import Connection, Cursor
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed
+from pydantic_core import to_json
 
 from projections.journal import Entry
 from projections.progress import Connections, complete_up_to
@@ -45,8 +45,8 @@ REFUSED = frozenset(
 PUT = """
 INSERT INTO audit_trail_v1
 SELECT * FROM unnest(
-    %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[],
+    %b::bigint[], %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+    %b::text[], %b::text[], %b::text[], %b::text[],
     %b::text[]::jsonb[])
 ON CONFLICT (position) DO UPDATE SET member_id = excluded.member_id
     WHERE audit_trail_v1.member_id IS NULL AND excluded.member_id IS NOT NULL
@@ -60,7 +60,6 @@ FILTERS = {
     "since": SQL("time >= %(since)s"),
     "until": SQL("time <= %(until)s"),
 }
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 COLUMNS = SQL(
     "SELECT position, time, type, actor_kind, actor_id, subject, workspace_id, member_id,"
     " ticket_id, request_id, result, data FROM audit_trail_v1"
@@ -166,7 +165,7 @@ def row(entry: Entry, members: Mapping[str, str]) -> tuple[Any, ...]:
         ticket_id,
         event.request_id,
         "refused" if entry.type in REFUSED else "ok",
-        _JSON.encode(entry.data),
+        to_json(entry.data).decode(),
     )
 
 

@@ -76,7 +76,7 @@ class Folding(Generic[A]):
 
     def write(self, state: A) -> str:
         """The state as JSON."""
-        return self.adapter.dump_json(state).decode()
+        return self.adapter.serializer.to_json(state).decode()
 
     def _one(self, id_: str, states: Mapping[str, A], entries: list[Entry]) -> Folded[A]:
         before = after = states.get(id_) or self.blank(id_)

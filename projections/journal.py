@@ -63,21 +63,15 @@ def entry(
     if fact is None:
         raise UnknownType(topic)
     event = Event(
-        stream=stream,
-        version=version,
-        fact=shape(fact).validate_python(data),
-        at=datetime.fromisoformat(state["time"]),
-        actor=Actor(**state["actor"]),
-        request_id=state["request_id"],
-        workspace_id=state["workspace_id"],
+        stream,
+        version,
+        _shape(topic).validator.validate_python(data),
+        datetime.fromisoformat(state["time"]),
+        Actor(**state["actor"]),
+        state["request_id"],
+        state["workspace_id"],
     )
-    return Entry(
-        position=position,
-        type=fact.wire_name,
-        subject=state["subject"],
-        data=data,
-        event=event,
-    )
+    return Entry(position, fact.wire_name, state["subject"], data, event)
 
 
 def shape(fact: type[Fact]) -> TypeAdapter[Fact]:

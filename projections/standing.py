@@ -47,7 +47,7 @@ TABLES = ("standing_members_v1", "standing_workspaces_v1", "standing_memberships
 MEMBERS = Folding(
     "member",
     "standing_members_v1",
-    MemberMFA,
+    member_mfa.blank,
     member_mfa.evolve,
     TypeAdapter(MemberMFA),
     member_mfa.advance,
@@ -59,7 +59,7 @@ PUT_MEMBERS = """
 INSERT INTO standing_members_v1
     (id, version, position, bound, lock_until, cap_until, state)
 SELECT * FROM unnest(
-    %s::text[], %s::bigint[], %s::bigint[], %s::bool[], %s::timestamptz[], %s::timestamptz[],
+    %b::text[], %b::bigint[], %b::bigint[], %b::bool[], %b::timestamptz[], %b::timestamptz[],
     %b::text[]::jsonb[])
 ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, position = excluded.position, bound = excluded.bound,
@@ -68,7 +68,7 @@ ON CONFLICT (id) DO UPDATE SET
 PUT_WORKSPACES = """
 INSERT INTO standing_workspaces_v1 (id, version, position, mode, grace_until, state)
 SELECT * FROM unnest(
-    %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[],
+    %b::text[], %b::bigint[], %b::bigint[], %b::text[], %b::timestamptz[],
     %b::text[]::jsonb[])
 ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, position = excluded.position, mode = excluded.mode,
@@ -76,12 +76,12 @@ ON CONFLICT (id) DO UPDATE SET
 """
 PUT_MEMBERSHIPS = """
 INSERT INTO standing_memberships_v1 (workspace_id, member_id, role)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[])
 ON CONFLICT (workspace_id, member_id) DO UPDATE SET role = excluded.role
 """
 DROP_MEMBERSHIPS = """
 DELETE FROM standing_memberships_v1 WHERE (workspace_id, member_id) IN (
-    SELECT * FROM unnest(%s::text[], %s::text[]))
+    SELECT * FROM unnest(%b::text[], %b::text[]))
 """
 
 

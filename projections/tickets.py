@@ -37,7 +37,7 @@ TICKETS = Folding(
 PUT = """
 INSERT INTO tickets_v1 (id, version, position, filed_at, status, assignee, member_id, state)
 SELECT * FROM unnest(
-    %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+    %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[],
     %b::text[]::jsonb[])
 ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, position = excluded.position, status = excluded.status,
@@ -83,7 +83,7 @@ def _place(cursor: Cursor[Any], filed: dict[str, int]) -> None:
     if filed:
         cursor.execute(
             "UPDATE tickets_v1 AS t SET filed_at = new.filed_at"
-            " FROM unnest(%s::text[], %s::bigint[]) AS new (id, filed_at)"
+            " FROM unnest(%b::text[], %b::bigint[]) AS new (id, filed_at)"
             " WHERE t.id = new.id AND t.filed_at <> new.filed_at",
             ([stream.partition("/")[2] for stream in filed], list(filed.values())),
         )

@@ -3,8 +3,10 @@
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import from_json
 
 from domain import stored
 from workers.ports import StoredRecord
@@ -31,7 +33,12 @@ class Envelope:
     """Where events come from (PUBLIC_URL), and the key that vouches for them."""
 
     source: str
-    key: bytes
+    key: bytes = field(repr=False)
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """The key is taken in once, and not for each event."""
+        object.__setattr__(self, "_keyed", hmac.new(self.key, digestmod="sha256"))
 
     def wrap(self, record: StoredRecord) -> dict[str, Any]:
         """The CloudEvent of a stored event: the fields listed here and no others.
@@ -85,7 +92,9 @@ class Envelope:
         signed = {
             name: value for name, value in event.items() if name != "mac" and value is not None
         }
-        return hmac.digest(self.key, _CANONICAL.encode(signed).encode(), "sha256").hex()
+        made = self._keyed.copy()
+        made.update(_CANONICAL.encode(signed).encode())
+        return made.hexdigest()
 
     def genuine(self, event: Mapping[str, Any]) -> bool:
         """Whether the mac is right; compared in constant time."""
@@ -93,12 +102,13 @@ class Envelope:
 
     def unwrap(self, value: bytes) -> dict[str, Any]:
         """Read an event and check its mac; raises Forged."""
-        try:
-            event = json.loads(value)
-            if isinstance(event, dict) and self.genuine(event):
-                return event
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
+        for read in (from_json, json.loads):  # the first is faster, and refuses more
+            try:
+                event = read(value)
+                if isinstance(event, dict) and self.genuine(event):
+                    return event
+            except (ValueError, KeyError, TypeError, RecursionError):
+                pass
         raise Forged("unreadable, or the mac is wrong")
 
 
