@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import plain
-from domain.facts import Event
+from domain.facts import FACTS, Event
 from projections.journal import entry
-from tests.rules.test_mapper import EVENTS, REGISTERED, SENT
+from tests.rules.test_mapper import EVENTS, GOLDEN, REGISTERED, SENT
 from twinlock.adapters import mapper
 from twinlock.adapters.mapper import encode
 
@@ -65,6 +65,14 @@ def long_way(topic: str, state: bytes) -> Event | None:
 def test_what_this_release_writes_is_read_the_short_way(event: Event) -> None:
     topic, state = event.fact.topic(), encode(event)
     assert plain.read(event.stream, event.version, topic, state) == event
+
+
+@pytest.mark.parametrize("topic", sorted(FACTS))
+def test_every_fact_is_read_the_short_way(topic: str) -> None:
+    golden = (GOLDEN / f"{topic}.json").read_bytes()
+    found = plain.read("member/m1", 1, topic, golden)
+    assert found is not None
+    assert found == long_way(topic, golden)
 
 
 @pytest.mark.parametrize(("old", "new"), SWAPS)
