@@ -64,18 +64,24 @@ class Row:
     failure: str = ""
 
     @property
+    def trouble(self) -> str:
+        """What was raised, or that nothing came of the fault."""
+        idle = self.seen is not None and self.seen.injected < 1
+        return self.failure or ("nothing was injected" if idle else "")
+
+    @property
     def well(self) -> bool:
-        """Whether everything held."""
-        return not (self.failure or self.verdict.lost or self.verdict.doubled)
+        """Whether something was injected, and everything held."""
+        return not (self.trouble or self.verdict.lost or self.verdict.doubled)
 
     def line(self) -> str:
         """The row for the terminal."""
         name = f"{self.scenario.row:4}{self.scenario.fault[:66]:68}"
         if self.seen is None:
-            return f"{name}FAILED: {self.failure}"
+            return f"{name}FAILED: {self.trouble}"
         lost, doubled = self.verdict.lost, self.verdict.doubled
         figures = f"{self.seen.injected:9}{lost:6}{doubled:9}{self.seen.recovery:10.1f}"
-        return f"{name}{figures}  {self.failure or self.seen.says}"
+        return f"{name}{figures}  {self.trouble or self.seen.says}"
 
 
 HEAD: Final = f"{'':4}{'fault':68}{'injected':>9}{'lost':>6}{'doubled':>9}{'recovery':>10}"
@@ -129,6 +135,6 @@ def machine() -> str:
 def _cells(row: Row) -> str:
     name = f"| {row.scenario.row} | {row.scenario.fault} "
     if row.seen is None:
-        return f"{name}| | | | | failed: {row.failure} |"
+        return f"{name}| | | | | failed: {row.trouble} |"
     figures = f"| {row.seen.injected} | {row.verdict.lost} | {row.verdict.doubled} "
-    return f"{name}{figures}| {row.seen.recovery:.1f} | {row.failure or row.seen.says} |"
+    return f"{name}{figures}| {row.seen.recovery:.1f} | {row.trouble or row.seen.says} |"

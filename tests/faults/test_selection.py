@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults import command_faults, database_faults, log_faults, projector_faults
+from tests.faults.__main__ import play
 from tests.faults.ground import Ground, ground
+from tests.faults.load import under
 from tests.faults.oracle import judge
-from tests.faults.scenarios import Harm, Size
+from tests.faults.scenarios import Harm, Scenario, Seen, Size
 
 pytestmark = [pytest.mark.live, pytest.mark.kafka]
 SMALL = Size(0.1, 3)
@@ -38,3 +40,12 @@ def test_nothing_is_lost_or_doubled(here: Ground, harm: Harm) -> None:
     verdict = judge(here)
     assert seen.injected > 0
     assert (verdict.lost, verdict.doubled) == (0, 0), verdict.told
+
+
+def test_a_failpoint_that_is_nowhere_fails_its_row(here: Ground) -> None:
+    def misspelt(ground_: Ground, _: Size) -> Seen:
+        with under(ground_.load):
+            return Seen(ground_.fail_until("befor-append", 1.0, 1, seconds=2), 0.0)
+
+    row = play(here, Scenario("F1", "a misspelt failpoint", misspelt), SMALL)
+    assert (row.well, row.trouble) == (False, "nothing was injected")

@@ -28,6 +28,7 @@ from tests.flow.people import (
 from tests.support.built import a_master_key
 from workers import member_states
 
+APPENDS = ("before-append", "during-append", "after-append")
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
@@ -45,21 +46,28 @@ def insisted(ground: Ground, path: str, token: str, body: Any, seconds: float = 
 @scenario("F3", "API killed in mid-binding")
 def binding(ground: Ground, size: Size) -> Seen:
     """Bound or not bound, never in between; and whoever is bound can log in."""
-    before = ground.faults()
-    workspace, places = a_workspace(ground.here), ["before-append", "during-append", "after-append"]
-    for number in range(size.of(9)):
+    workspace, count = a_workspace(ground.here), size.of(9)
+    for number in range(count):
         person = a_member(ground.here, workspace)
         token = log_in(ground.here, person)["pass"]
         enrol(ground.here, person, token, confirm_mailbox(ground.here, person, token))
-        ground.fail(places[number % 3], 1.0)
         body = {"code": person.phone.code()}
-        ground.load.browser.ask(f"{person.mfa}/binding", token, body)
-        ground.well()
+        killed_at(ground, APPENDS[number % 3], f"{person.mfa}/binding", token, body)
         bound = insisted(ground, f"{person.mfa}/binding", token, body)
         hold(bound.status in (201, 401, 409), f"{bound.status} {bound.slug} at a repeated binding")
         steady(ground)
         settled_in(ground, person)
-    return Seen(ground.faults() - before, ground.settle(), "each is bound once, and logs in")
+    return Seen(count, ground.settle(), "each is bound once, and logs in")
+
+
+def killed_at(ground: Ground, place: str, path: str, token: str, body: Any) -> None:
+    """Make one request whose process dies at this place, and hold that it did."""
+    before = ground.faults()
+    ground.fail(place, 1.0)
+    ground.load.browser.ask(path, token, body)
+    ground.well()
+    happened = ground.faults() - before
+    hold(happened == 1, f"{happened} faults at {place}, and not one")
 
 
 def steady(ground: Ground) -> None:
@@ -78,23 +86,21 @@ def settled_in(ground: Ground, person: Person) -> None:
 @scenario("F25", "API killed at the approval that unbinds")
 def approval(ground: Ground, size: Size) -> Seen:
     """The unbinding happens once, together with the approval, or not at all."""
-    before = ground.faults()
-    here, places = ground.here, ["before-append", "during-append", "after-append"]
+    here, count = ground.here, size.of(6)
     workspace = a_workspace(here)
-    for number in range(size.of(6)):
+    for number in range(count):
         person = a_bound_member(here, workspace)
         ticket = file_ticket(here, person, log_in(here, person)["login_token"]).body["ticket_id"]
         call, agent = f"/v1/tickets/{ticket}", here.tokens["support"]
         claimed: Reply = here.client.post(f"{call}/claim", agent)
         hold(claimed.status == 200, f"{claimed.status} {claimed.slug} at a claim")
-        ground.fail(places[number % 3], 1.0)
-        ground.load.browser.ask(f"{call}/approve", agent, {"reason": "Called back."})
-        ground.well()
-        again = insisted(ground, f"{call}/approve", agent, {"reason": "Called back."})
+        body = {"reason": "Called back."}
+        killed_at(ground, APPENDS[number % 3], f"{call}/approve", agent, body)
+        again = insisted(ground, f"{call}/approve", agent, body)
         hold(again.status in (200, 409), f"{again.status} {again.slug} at a repeated approval")
         steady(ground)
         hold(unbindings(ground, person) == 1, "not exactly one unbinding")
-    return Seen(ground.faults() - before, ground.settle(), "each is unbound once")
+    return Seen(count, ground.settle(), "each is unbound once")
 
 
 def unbindings(ground: Ground, person: Person) -> int:
