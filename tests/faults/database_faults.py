@@ -1,11 +1,13 @@
 """Faults of PostgreSQL: restarted, frozen, locked, cut off, full, restored from a backup."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +15,9 @@ from pathlib import Path
 import psycopg
 
 from tests.faults.ground import Ground, descendants, ground
-from tests.faults.load import under
+from tests.faults.load import Load, under
 from tests.faults.oracle import judge
+from tests.faults.people import WORKSPACE
 from tests.faults.scenarios import Seen, Size, hold, scenario
 
 CUT = """
@@ -22,6 +25,20 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 
 """
 WELL_AGAIN = 10.0
 """Seconds in which commands have to be answered once the database is there (N22)."""
+FROZEN = 3.5
+"""Seconds of the slowest answer: 2.5 for a statement, of the request ahead in line, and some."""
+LOCKED = 4.5
+"""Seconds of the slowest answer: 2 for a lock, as many for the request ahead in line, and some."""
+
+
+def in_form(ground: Ground, load: Load) -> None:
+    """All were served, or refused with 4xx, or with 503 and when to try again.
+
+    The database's faults don't touch the API: no client's connection may break, and none hang.
+    """
+    hold(not load.failures, f"{load.failures[:3]}")
+    odd = ground.journal.unruly()
+    hold(not odd, f"answers out of form, by status: {odd}")
 
 
 @scenario("F5", "PostgreSQL restarted under load, without warning")
@@ -34,7 +51,7 @@ def restarted(ground: Ground, size: Size) -> Seen:
             ground.postgres.kill()
             ground.postgres.restart()
             worst = max(worst, answered_after(ground, time.monotonic()))
-    hold(not load.failures, f"{load.failures[:3]}")
+    in_form(ground, load)
     hold(worst < WELL_AGAIN, f"answered after {worst:.1f} s only")
     return Seen(count, worst, f"slowest answer {ground.journal.slowest:.1f} s")
 
@@ -42,13 +59,14 @@ def restarted(ground: Ground, size: Size) -> Seen:
 @scenario("F5", "connections of everybody cut off")
 def cut_off(ground: Ground, size: Size) -> Seen:
     cut, worst, count = 0, 0.0, size.of(12)
+    ground.journal.begin()
     with under(ground.load) as load, psycopg.connect(ground.postgres.uri, autocommit=True) as admin:
         for _ in range(count):
             time.sleep(0.5)
             ended = admin.execute(CUT)
             cut += ended.rowcount
             worst = max(worst, answered_after(ground, time.monotonic()))
-    hold(not load.failures, f"{load.failures[:3]}")
+    in_form(ground, load)
     return Seen(count, worst, f"{cut} connections")
 
 
@@ -59,9 +77,9 @@ def frozen(ground: Ground, size: Size) -> Seen:
         with stopped(ground):
             time.sleep(size.seconds)
         back = answered_after(ground, time.monotonic())
-    hold(not load.failures, f"{load.failures[:3]}")
+    in_form(ground, load)
     slowest = ground.journal.slowest
-    hold(slowest < 6, f"an answer took {slowest:.1f} s")
+    hold(slowest < FROZEN, f"an answer took {slowest:.1f} s")
     hold(back < WELL_AGAIN, f"answered after {back:.1f} s only")
     return Seen(1, back, f"{size.seconds:.0f} s; slowest answer {slowest:.1f} s")
 
@@ -74,9 +92,9 @@ def locked(ground: Ground, size: Size) -> Seen:
             idle.execute("LOCK TABLE stored_events IN ACCESS EXCLUSIVE MODE")
             time.sleep(size.seconds)
         back = answered_after(ground, time.monotonic())
-    hold(not load.failures, f"{load.failures[:3]}")
+    in_form(ground, load)
     slowest = ground.journal.slowest
-    hold(slowest < 6, f"an answer took {slowest:.1f} s")
+    hold(slowest < LOCKED, f"an answer took {slowest:.1f} s")
     return Seen(1, back, f"{size.seconds:.0f} s; slowest answer {slowest:.1f} s")
 
 
@@ -88,17 +106,32 @@ def full_disk(_: Ground, size: Size) -> Seen:
             time.sleep(1)
             ballast = fill(disk)
             small.journal.begin()
-            time.sleep(size.seconds)
+            reads = reads_for(small, size.seconds)
             refused, good = small.journal.statuses[503], len(small.journal.good) - 1
             ballast.unlink()
             if small.postgres.process is None or small.postgres.process.poll() is not None:
                 small.postgres.restart()
             back = answered_after(small, time.monotonic())
-        hold(not load.failures, f"{load.failures[:3]}")
+        in_form(small, load)
         small.settle()
         verdict = judge(small)
     hold(not verdict.lost and not verdict.doubled, "; ".join(verdict.told[:3]))
-    return Seen(1, back, f"{refused} refused with 503, {good} served meanwhile")
+    hold(refused > 0, "nothing was refused on a full disk")
+    hold(reads[200] > 0, f"no read is answered on a full disk: {dict(reads)}")
+    return Seen(
+        1, back, f"{refused} refused with 503; {good} commands and {reads[200]} reads answered"
+    )
+
+
+def reads_for(ground: Ground, seconds: float) -> Counter[int]:
+    """Ask for so long what is due at a login; how often which status came."""
+    told, end = Counter[int](), time.monotonic() + seconds
+    while time.monotonic() < end:
+        member = random.choice(ground.people.unbound)
+        path = f"/v1/login-checks?workspace_id={WORKSPACE}&member_id={member}"
+        told[ground.here.client.get(path, ground.load.host).status] += 1
+        time.sleep(0.1)
+    return told
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Journal:
     """How often logins were asked for, a repeat under the same key not counted, by member."""
     good: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    curt: int = 0
+    """How many answers were 503 and did not say when to try again."""
     slowest: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,10 +50,11 @@ class Journal:
         with self._lock:
             self.asked[member_id] += 1
 
-    def answer(self, status: int, took: float) -> None:
+    def answer(self, status: int, took: float, retry_after: str = "") -> None:
         """Note an answer; 0 stands for a connection that broke."""
         with self._lock:
             self.statuses[status] += 1
+            self.curt += status == 503 and not retry_after.isdigit()
             self.slowest = max(self.slowest, took)
             if 0 < status < 500:
                 self.good.append(time.monotonic())
@@ -67,7 +70,13 @@ class Journal:
         """Forget the moments of the answers, and how they were."""
         with self._lock:
             self.good = [time.monotonic()]
-            self.statuses, self.slowest = Counter(), 0.0
+            self.statuses, self.curt, self.slowest = Counter(), 0, 0.0
+
+    def unruly(self) -> dict[int, int]:
+        """By status, since `begin`, what was neither 2xx nor 4xx nor a 503 with Retry-After."""
+        with self._lock:
+            counted = Counter({**self.statuses, 503: self.curt})
+        return {status: n for status, n in counted.items() if n and status // 100 not in (2, 4)}
 
     def longest_gap(self) -> float:
         """The longest time in seconds without a good answer, since `begin`."""

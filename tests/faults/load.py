@@ -30,6 +30,7 @@ class Answer:
     status: int
     position: int = 0
     body: Any = None
+    retry_after: str = ""
 
     @property
     def unsure(self) -> bool:
@@ -53,7 +54,7 @@ class Browser:
         """Make a POST once, on a new connection, and note how it went."""
         begun = time.monotonic()
         answer = self._ask(path, token, body, key)
-        self.journal.answer(answer.status, time.monotonic() - begun)
+        self.journal.answer(answer.status, time.monotonic() - begun, answer.retry_after)
         return answer
 
     def _ask(self, path: str, token: str, body: Any, key: str) -> Answer:
@@ -68,7 +69,8 @@ class Browser:
             reply = connection.getresponse()
             content = reply.read()
             position = int(reply.headers.get("Twinlock-Position") or 0)
-            return Answer(reply.status, position, json.loads(content) if content else None)
+            told = json.loads(content) if content else None
+            return Answer(reply.status, position, told, reply.headers.get("Retry-After") or "")
         except (OSError, HTTPException, ValueError):
             return Answer(0)
         finally:
