@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import structlog
 
 from tests.faults import (
+    clock_faults,
     cluster,
     command_faults,
     database_faults,
@@ -34,6 +35,7 @@ PLAYED = (
     log_faults,
     projector_faults,
     mail_faults,
+    clock_faults,
     whole_faults,
     cluster,
 )

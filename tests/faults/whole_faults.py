@@ -1,16 +1,14 @@
-"""Faults of the installation as a whole: clocks, set-ups cut off, deployments, restored backups."""
+"""Faults of the installation as a whole: set-ups cut off, deployments, restored backups."""
 
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.faults.database_faults import answered_after, backup_of
 from tests.faults.ground import Ground, another_address, patient, wait_until_open
 from tests.faults.load import Answer, under
 from tests.faults.log_faults import delete_topic
-from tests.faults.people import code_at, step_now
 from tests.faults.scenarios import Seen, Size, hold, scenario
 from tests.flow.client import Reply
 from tests.flow.installation import ROOT
@@ -29,7 +27,6 @@ from tests.support.built import a_master_key
 from workers import member_states
 
 APPENDS = ("before-append", "during-append", "after-append")
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 def insisted(ground: Ground, path: str, token: str, body: Any, seconds: float = 60) -> Answer:
@@ -110,44 +107,6 @@ def unbindings(ground: Ground, person: Person) -> int:
         (f"member/{person.id}",),
     )
     return int(rows[0][0])
-
-
-@scenario("F21", "the API's clock an hour ahead, an hour behind, and right again")
-def clocks(ground: Ground, size: Size) -> Seen:
-    """A step that was used stays used, whatever the clock says."""
-    hold(Path(FAKETIME).exists(), "libfaketime is not installed")
-    person = ground.people.take()
-    assert person is not None
-    member, step = person
-    hold(enters(ground, member.id, code_at(member.secret, step)) == 200, "a right code is refused")
-    used = [step]
-    try:
-        for offset in (3600, -3600, 0):
-            serve_at(ground, offset)
-            for spent in used:
-                status = enters(ground, member.id, code_at(member.secret, spent))
-                hold(status in (401, 403, 429), f"{status} for a used code at {offset:+d} s")
-            now = step_now() + offset // 30
-            if enters(ground, member.id, code_at(member.secret, now)) == 200:
-                used.append(now)
-    finally:
-        serve_at(ground, 0)
-    return Seen(3, ground.settle(), f"steps used {len(used)}, each once")
-
-
-def serve_at(ground: Ground, offset: int) -> None:
-    """Serve anew, with another clock."""
-    ground.kill("serve")
-    more = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{offset:+d}s", "DONT_FAKE_MONOTONIC": "1"}
-    ground.serve(**(more if offset else {}))
-
-
-def enters(ground: Ground, member_id: str, code: str) -> int:
-    """What a login says to a code."""
-    body = {"workspace_id": "faults", "member_id": member_id}
-    login = insisted(ground, "/v1/logins", ground.load.host, body).body
-    path = f"/v1/logins/{login['login_id']}/code"
-    return insisted(ground, path, login["login_token"], {"code": code}).status
 
 
 @scenario("F29", "rolling restart of two API servers under load")
