@@ -15,10 +15,12 @@ from tests.faults.load import under
 from tests.faults.scenarios import Seen, Size, hold, scenario
 
 LEADER = """
-SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-AND mode = 'ExclusiveLock' AND database = (
+SELECT pid, client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pg_locks.database = (
     SELECT oid FROM pg_database WHERE datname = current_database())
+AND classid::bigint << 32 | objid::bigint = hashtextextended('twinlock relay ' || %s, 0)
 """
+"""The session that holds the lock of the relay of a topic, and of nothing else that leads."""
 
 
 def relayed(ground: Ground) -> int:
@@ -38,12 +40,12 @@ def drained(ground: Ground) -> float:
 
 
 def depose(ground: Ground) -> int:
-    """End the database session of the relay that leads."""
+    """End the database session of the relay that leads; how many there were: one, or none yet."""
     with psycopg.connect(ground.postgres.uri, autocommit=True) as admin:
-        pids = admin.execute(LEADER).fetchall()
-        for (pid,) in pids:
+        leading = admin.execute(LEADER, (ground.topic,)).fetchall()
+        for pid, _ in leading:
             admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
-    return len(pids)
+    return len(leading)
 
 
 def killed(ground: Ground, place: str, count: int, chance: float = 0.3) -> Seen:
@@ -79,7 +81,7 @@ def two_relays(ground: Ground, size: Size) -> Seen:
         for _ in range(count):
             frozen = freeze_leader(ground)
             time.sleep(1)
-            depose(ground)
+            hold(depose(ground) == 1, "no relay leads, or two")
             worst = max(worst, drained(ground))
             thaw(frozen)
             time.sleep(1)
@@ -92,10 +94,7 @@ def two_relays(ground: Ground, size: Size) -> Seen:
 def freeze_leader(ground: Ground) -> list[int]:
     """Stop the relay that leads: the one whose socket the lock's session is on."""
     with psycopg.connect(ground.postgres.uri, autocommit=True) as admin:
-        ports = admin.execute(
-            f"SELECT client_port FROM pg_stat_activity WHERE pid IN ({LEADER})"
-        ).fetchall()
-    wanted = {port for (port,) in ports}
+        wanted = {port for _, port in admin.execute(LEADER, (ground.topic,))}
     for name in ("relay", "relay-2"):
         pids = descendants(ground.here.processes[name].pid)
         if any(wanted & ports_of(pid) for pid in pids):
