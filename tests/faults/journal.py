@@ -59,9 +59,13 @@ class Journal:
             if 0 < status < 500:
                 self.good.append(time.monotonic())
 
-    def forget_after(self, position: int) -> int:
-        """Drop what was acknowledged later, as restoring a backup does; how many."""
+    def forget_after(self, position: int, asked: Counter[str]) -> int:
+        """Drop what was acknowledged later, as restoring a backup does; how many.
+
+        `asked` is what had been asked for when the backup was made.
+        """
         with self._lock:
+            self.asked = asked
             kept = [entry for entry in self.entries if entry.position <= position]
             dropped, self.entries = len(self.entries) - len(kept), kept
         return dropped

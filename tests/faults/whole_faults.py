@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import time
+from collections import Counter
 from typing import Any
 
 from tests.faults.database_faults import answered_after, backup_of
@@ -160,7 +161,7 @@ def restored(ground: Ground, size: Size) -> Seen:
     """What came after it is gone; all that comes later is on the topic and in the read models."""
     ground.settle()
     with backup_of(ground) as copy:
-        kept = head_of(ground)
+        kept, asked = head_of(ground), Counter(ground.journal.asked)
         with under(ground.load):
             time.sleep(size.seconds)
         ground.settle()
@@ -175,7 +176,7 @@ def restored(ground: Ground, size: Size) -> Seen:
     delete_topic(ground, f"{ground.topic}{member_states.SUFFIX}")
     begun = time.monotonic()
     ground.postgres.restart()
-    dropped = ground.journal.forget_after(kept)
+    dropped = ground.journal.forget_after(kept, asked)
     for name in ("relay", "project", "mail"):
         ground.work(name)
     wait_until_apart(ground, ghosts)
