@@ -66,7 +66,6 @@ def repeated(ground: Ground, size: Size) -> Seen:
     bootstrap = ground.twinlock.settings.kafka
     records = [each for each in consume(bootstrap, ground.topic) if is_event(each.payload)]
     random.shuffle(records)
-    records = records[: size.of(4000)]
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
     with under(ground.load) as load:
         for record in records:
