@@ -10,6 +10,8 @@ from typing import Final
 ACCEPTED: Final = "mfa.code_accepted"
 REJECTED: Final = "mfa.code_rejected"
 GRANTED: Final = "mfa.login_granted"
+BOUND: Final = "mfa.bound"
+UNBOUND: Final = "mfa.unbound"
 
 
 @dataclass(frozen=True, slots=True)

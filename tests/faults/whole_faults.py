@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.faults.database_faults import answered_after, backup_of
 from tests.faults.ground import Ground, another_address, patient, wait_until_open
+from tests.faults.journal import BOUND, UNBOUND, Acknowledged
 from tests.faults.load import Answer, under
 from tests.faults.log_faults import delete_topic
 from tests.faults.scenarios import Seen, Size, hold, scenario
@@ -50,22 +51,30 @@ def binding(ground: Ground, size: Size) -> Seen:
         token = log_in(ground.here, person)["pass"]
         enrol(ground.here, person, token, confirm_mailbox(ground.here, person, token))
         body = {"code": person.phone.code()}
-        killed_at(ground, APPENDS[number % 3], f"{person.mfa}/binding", token, body)
+        first = killed_at(ground, APPENDS[number % 3], f"{person.mfa}/binding", token, body)
         bound = insisted(ground, f"{person.mfa}/binding", token, body)
+        acknowledge(ground, BOUND, person, [a for a in (first, bound) if a.status == 201])
         hold(bound.status in (201, 401, 409), f"{bound.status} {bound.slug} at a repeated binding")
         steady(ground)
         settled_in(ground, person)
     return Seen(count, ground.settle(), "each is bound once, and logs in")
 
 
-def killed_at(ground: Ground, place: str, path: str, token: str, body: Any) -> None:
+def killed_at(ground: Ground, place: str, path: str, token: str, body: Any) -> Answer:
     """Make one request whose process dies at this place, and hold that it did."""
     before = ground.faults()
     ground.fail(place, 1.0)
-    ground.load.browser.ask(path, token, body)
+    answer = ground.load.browser.ask(path, token, body)
     ground.well()
     happened = ground.faults() - before
     hold(happened == 1, f"{happened} faults at {place}, and not one")
+    return answer
+
+
+def acknowledge(ground: Ground, type_: str, person: Person, answers: list[Answer]) -> None:
+    """Journal what a person was told to have happened; the position is that of its append."""
+    for answer in answers:
+        ground.journal.write(Acknowledged(type_, person.id, answer.position))
 
 
 def steady(ground: Ground) -> None:
@@ -93,8 +102,9 @@ def approval(ground: Ground, size: Size) -> Seen:
         claimed: Reply = here.client.post(f"{call}/claim", agent)
         hold(claimed.status == 200, f"{claimed.status} {claimed.slug} at a claim")
         body = {"reason": "Called back."}
-        killed_at(ground, APPENDS[number % 3], f"{call}/approve", agent, body)
+        first = killed_at(ground, APPENDS[number % 3], f"{call}/approve", agent, body)
         again = insisted(ground, f"{call}/approve", agent, body)
+        acknowledge(ground, UNBOUND, person, [a for a in (first, again) if a.status == 200])
         hold(again.status in (200, 409), f"{again.status} {again.slug} at a repeated approval")
         steady(ground)
         hold(unbindings(ground, person) == 1, "not exactly one unbinding")
