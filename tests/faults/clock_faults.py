@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.faults.asking import enters, insisted, opened
 from tests.faults.ground import Ground
-from tests.faults.people import STEP, WORKSPACE, Bound, code_at, step_now
+from tests.faults.people import STEP, Bound, step_now
 from tests.faults.scenarios import Seen, Size, hold, scenario
-from tests.faults.whole_faults import insisted
 from tests.flow.installation import TWINLOCK
 from tests.flow.people import a_member, a_workspace, confirm_mailbox, log_in
 
@@ -40,11 +40,11 @@ def clocks(ground: Ground, size: Size) -> Seen:
         serve_at(ground, HOUR)
         still_over(ground, spent)
         ahead = step_now() + HOUR // STEP
-        fresh = opened(ground, spent.member, HOUR)
+        fresh = opened_at(ground, spent.member, HOUR)
         hold(enters(ground, fresh, spent.member, ahead) == 200, "a right code is refused ahead")
         for offset in (-HOUR, 0):
             serve_at(ground, offset)
-            opened(ground, spent.member, offset)
+            opened_at(ground, spent.member, offset)
             spent.steps[1:] = [ahead - 1, ahead, step_now() + offset // STEP]
             still_over(ground, spent)
     finally:
@@ -57,7 +57,7 @@ def spend(ground: Ground) -> Spent:
     taken = ground.people.take()
     assert taken is not None
     member, step = taken
-    first, pending = opened(ground, member), opened(ground, member)
+    first, pending = opened_at(ground, member, 0), opened(ground, member)
     hold(enters(ground, first, member, step) == 200, "a right code is refused")
     person = a_member(ground.here, a_workspace(ground.here, enforced=True))
     token = log_in(ground.here, person)["login_token"]
@@ -77,20 +77,13 @@ def still_over(ground: Ground, spent: Spent) -> None:
     hold(until == spent.login["expires_at"], f"a login pends until {until}")
 
 
-def opened(ground: Ground, member: Bound, offset: int = 0) -> Any:
+def opened_at(ground: Ground, member: Bound, offset: int) -> Any:
     """A new login, which tells what the API takes for the time."""
-    body = {"workspace_id": WORKSPACE, "member_id": member.id}
-    login = insisted(ground, "/v1/logins", ground.load.host, body).body
+    login = opened(ground, member)
     ends = datetime.fromisoformat(login["expires_at"]).timestamp()
     off = ends - LIFE - time.time()
     hold(abs(off - offset) < 5, f"the API's clock is {off:+.0f} s off, and not {offset:+d} s")
     return login
-
-
-def enters(ground: Ground, login: Any, member: Bound, step: int) -> int:
-    """What a login says to the code of a step."""
-    path, body = f"/v1/logins/{login['login_id']}/code", {"code": code_at(member.secret, step)}
-    return insisted(ground, path, login["login_token"], body).status
 
 
 def serve_at(ground: Ground, offset: int) -> None:

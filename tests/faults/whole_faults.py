@@ -4,13 +4,17 @@ import shutil
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from tests.faults.asking import enters, insisted, opened
 from tests.faults.database_faults import answered_after, backup_of
 from tests.faults.ground import Ground, another_address, patient, wait_until_open
 from tests.faults.journal import BOUND, UNBOUND, Acknowledged
 from tests.faults.load import Answer, under
 from tests.faults.log_faults import delete_topic
+from tests.faults.people import code_at
 from tests.faults.scenarios import Seen, Size, hold, scenario
 from tests.flow.client import Reply
 from tests.flow.installation import ROOT
@@ -29,17 +33,6 @@ from tests.support.built import a_master_key
 from workers import member_states
 
 APPENDS = ("before-append", "during-append", "after-append")
-
-
-def insisted(ground: Ground, path: str, token: str, body: Any, seconds: float = 60) -> Answer:
-    """Ask until the answer is sure."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ground.load.browser.ask(path, token, body)
-        if not answer.unsure:
-            return answer
-        hold(time.monotonic() < deadline, "no sure answer in time")
-        time.sleep(0.1)
 
 
 @scenario("F3", "API killed in mid-binding")
@@ -143,6 +136,44 @@ def rolling(ground: Ground, size: Size) -> Seen:
     hold(worst < 10, f"a server took {worst:.1f} s to stop")
     hold(not failed, f"{failed} of {total} requests failed: {dict(ground.journal.statuses)}")
     return Seen(2 * count, worst, f"{total} requests, none failed; slowest stop in seconds")
+
+
+@scenario("F27", "one member's master key missing under load")
+def hidden_key(ground: Ground, size: Size) -> Seen:
+    """A right code of that member is answered with 503, and is not spent; others log in."""
+    taken = ground.people.take()
+    assert taken is not None
+    member, step = taken
+    login, load = opened(ground, member), ground.load
+    path, body = f"/v1/logins/{login['login_id']}/code", {"code": code_at(member.secret, step)}
+    ground.journal.begin()
+    with under(load):
+        with key_hidden(ground, f"member/{member.id}"):
+            told = load.browser.ask(path, login["login_token"], body)
+            again = opened(ground, member)["state"]
+            time.sleep(1)
+        begun = time.monotonic()
+        hold(enters(ground, login, member, step) == 200, "a right code is refused afterwards")
+        back = time.monotonic() - begun
+    hold(told.status == 503 and told.retry_after.isdigit(), f"{told.status} without the key")
+    hold(again == "code_required", f"{again} without the key")
+    hold(ground.journal.statuses[503] == 1, f"{ground.journal.statuses[503]} were stopped, not one")
+    hold(not load.failures, f"{load.failures[:3]}")
+    return Seen(1, back, "503 for its member alone, who is still asked for a code")
+
+
+@contextmanager
+def key_hidden(ground: Ground, owner: str) -> Iterator[None]:
+    """The owner's data key names a master key that nobody has, until the end of the block."""
+    set_key = "update vault_keys set key_id = %s where owner = %s"
+    [(key_id,)] = ground.twinlock.database.fetch(
+        "select key_id from vault_keys where owner = %s", (owner,)
+    )
+    ground.twinlock.database.execute(set_key, ("hidden", owner))
+    try:
+        yield
+    finally:
+        ground.twinlock.database.execute(set_key, (key_id, owner))
 
 
 @scenario("F27", "master key rotated under load")
