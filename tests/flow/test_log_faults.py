@@ -94,7 +94,7 @@ def test_kills_of_relay_and_projectors_lose_and_double_nothing(
 
     def started() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.flow.worker_process", "relay", "project"]
-        return subprocess.Popen(command, cwd=ROOT, env=environment)
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
 
     members = [f"m{n}" for n in range(20)]
     for member in members:
@@ -107,17 +107,18 @@ def test_kills_of_relay_and_projectors_lose_and_double_nothing(
                 time.sleep(chance.uniform(1, 3))
                 one = chance.randrange(2)
                 workers[one].kill()
-                workers[one].wait()
+                workers[one].communicate()
                 workers[one] = started()
         head = twinlock.store.head()
         until(lambda: all_visible(twinlock, head))
         for worker in workers:
+            assert worker.stdout and worker.stdout.readline() == b"ready\n"
             worker.terminate()
         assert [worker.wait(60) for worker in workers] == [0, 0]  # 0: in ten seconds, by its clock
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
+            worker.communicate()
     equal_to_the_store(twinlock, members)
     found = records(kafka, topic)
     stored = twinlock.store.events(0, 10**6)

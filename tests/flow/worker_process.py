@@ -15,9 +15,13 @@ from workers.run import run_workers
 
 
 def main() -> None:
-    """Run the named workers until SIGTERM; settings come from the environment."""
+    """Run the named workers until SIGTERM; settings come from the environment.
+
+    Says so on standard output once it can be told to stop.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    print("ready", flush=True)
     given: dict[str, Any] = {
         "database": SecretStr(os.environ["T_DATABASE"]),
         "master_key": SecretStr(os.environ["T_MASTER_KEY"]),
