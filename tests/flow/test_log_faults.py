@@ -112,7 +112,8 @@ def test_kills_of_relay_and_projectors_lose_and_double_nothing(
         head = twinlock.store.head()
         until(lambda: all_visible(twinlock, head))
         for worker in workers:
-            assert worker.stdout and worker.stdout.readline() == b"ready\n"
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"ready\n"
             worker.terminate()
         assert [worker.wait(60) for worker in workers] == [0, 0]  # 0: in ten seconds, by its clock
     finally:
