@@ -160,16 +160,26 @@ def test_clean_waits_for_the_end_of_a_run(checkout: Path) -> None:
 def test_clean_says_why_it_cannot_look(checkout: Path) -> None:
     (checkout / "var/run.lock").mkdir(parents=True)
     refused = clean(checkout)
-    assert refused.stderr.startswith("var/ stays: [Errno 21] Is a directory")
+    assert "not whole: [Errno 21] Is a directory" in refused.stderr
     assert (checkout / "var").exists()
 
 
-def test_clean_removes_what_stands_in_for_a_folder_too(checkout: Path) -> None:
+def test_clean_leaves_a_folder_that_is_a_link(checkout: Path) -> None:
+    (checkout / "disk/postgres").mkdir(parents=True)
+    (checkout / "var").symlink_to(checkout / "disk")
+    assert clean(checkout).stderr.startswith("var/ stays: it is a link")
+    assert (checkout / "disk/postgres").exists()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_clean_removes_what_stands_in_for_its_own_folder(checkout: Path, ours: bool) -> None:
+    owner = checkout / "var/postgres" if ours else checkout / "another/var/postgres"
     (checkout / "elsewhere/data").mkdir(parents=True)
+    (checkout / "elsewhere/stands-in-for").write_text(str(owner))
     (checkout / "var/postgres").mkdir(parents=True)
     (checkout / "var/postgres/elsewhere").symlink_to(checkout / "elsewhere")
     assert clean(checkout).returncode == 0
-    assert not (checkout / "elsewhere").exists()
+    assert (checkout / "elsewhere").exists() is not ours
     assert not (checkout / "var").exists()
 
 

@@ -15,11 +15,15 @@ def main() -> None:
         if VAR.exists():
             with only_run():
                 _remove()
-    except (CannotStart, OSError) as error:
+    except CannotStart as error:
         sys.exit(f"var/ stays: {error}")
+    except OSError as error:
+        sys.exit(f"var/ could not be removed, or not whole: {error}")
 
 
 def _remove() -> None:
+    if VAR.is_symlink():
+        raise CannotStart("it is a link; remove it, and what it leads to, by hand")
     if OUTSIDE.exists() and MASTER_KEY.exists() and os.environ.get("FORCE", "0") in ("", "0"):
         raise CannotStart(
             "the database that TWINLOCK_DATABASE named is of no use without var/master.key; "

@@ -23,7 +23,7 @@ from twinlock.dev.ports import LOOPBACK, free_port, pause
 UNPRIVILEGED = "nobody"
 PROGRAMS_FOR_NOBODY = Path("/var/cache/twinlock")
 DATA_FOR_NOBODY = Path("/var/lib/twinlock")
-ELSEWHERE = "elsewhere"
+ELSEWHERE, OWNER = "elsewhere", "stands-in-for"
 
 SUPERUSER = "twinlock"
 START_SECONDS = 60
@@ -254,10 +254,13 @@ class Postgres:
 
 
 def remove(folder: Path) -> None:
-    """Remove the cluster in a folder, or in the place that stands in for it; it has to be down."""
-    link = folder / ELSEWHERE
-    if link.exists():
-        shutil.rmtree(link.resolve())
+    """Remove the cluster in a folder, and the place that stands in for it; it has to be down.
+
+    Where a copied link leads is another folder's, and stays.
+    """
+    place = (folder / ELSEWHERE).resolve()
+    if (place / OWNER).exists() and (place / OWNER).read_text() == str(folder.resolve()):
+        shutil.rmtree(place)
     if folder.exists():
         shutil.rmtree(folder)
 
@@ -271,6 +274,7 @@ def _elsewhere(folder: Path) -> Path:
         DATA_FOR_NOBODY.chmod(0o711)
         place = Path(tempfile.mkdtemp(prefix="postgres-", dir=DATA_FOR_NOBODY))
         place.chmod(0o711)
+        (place / OWNER).write_text(str(folder.resolve()))
         link.symlink_to(place)
     return link.resolve()
 
