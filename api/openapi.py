@@ -12,10 +12,10 @@ from flask_openapi.openapi import OpenAPI
 
 from api import answers
 from api.calls import ALWAYS, JSON, Call, Calls
-from api.pipeline import Pipeline
+from api.pipeline import PipedRequest, Pipeline
 from api.problems import MEDIA_TYPE
 from api.refusals import status_of_slug
-from api.strict_json import MOST_BYTES, StrictRequest
+from api.strict_json import MOST_BYTES
 
 VERSION = "3.1.1"
 """Said explicitly: the library would write 3.2."""
@@ -57,7 +57,7 @@ def application(name: str) -> _Application:
         static_folder=None,
     )
     app.openapi_version = VERSION
-    app.request_class = StrictRequest
+    app.request_class = PipedRequest
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # forms too, also where no length is said
     app.json.sort_keys = False  # type: ignore[attr-defined]
     return app

@@ -30,6 +30,14 @@ from commands.ports import Context, Once, Write
 from domain.refusals import Malformed, NotFound, Refusal, Unavailable
 
 
+class PipedRequest(StrictRequest):
+    """A request, and what the pipeline knows of it: when it came, its visit, how it is repeated."""
+
+    started_at: float | None = None
+    visit: Visit | None = None
+    repeat: Repeat | None = None
+
+
 class Pipeline:
     """Hangs on to a Flask application; handlers see a request only once it is let in."""
 
@@ -50,7 +58,7 @@ class Pipeline:
 
     def arrive(self) -> Response | None:
         """Identify the request and its caller, and let it in or refuse."""
-        here = current()
+        here = _here()
         here.started_at = time.perf_counter()
         g.request_id = request_id = _request_id(here.headers.get("X-Request-Id"))
         structlog.contextvars.clear_contextvars()
@@ -64,9 +72,9 @@ class Pipeline:
 
     def answer(self, call: Call) -> Response:
         """Read what the handler is given, wait where the query says so, then ask the handler."""
-        here = current()
-        visit: Visit = here.visit
-        arguments = arguments_of(call, here)
+        here = _here()
+        visit, arguments = here.visit, arguments_of(call, here)
+        assert visit is not None
         if "query" in arguments and call.reads:
             wait(visit, call.reads, arguments["query"].at_least)
         if here.repeat is not None:
@@ -78,7 +86,8 @@ class Pipeline:
             del response.headers["Content-Type"]
         if said.closed is not None:
             response.call_on_close(said.closed)
-        response.headers.update(said.headers)
+        if said.headers:
+            response.headers.update(said.headers)
         if said.position is not None:
             response.headers["Twinlock-Position"] = str(said.position)
         return response
@@ -120,7 +129,7 @@ class Pipeline:
 
     def leave(self, response: Response) -> Response:
         """Say id and position, settle a repeatable request, write the log line."""
-        here = current()
+        here = _here()
         if isinstance(here.routing_exception, RequestRedirect):
             response = _elsewhere(here.routing_exception)
         if here.method in CHANGES and here.endpoint in self.calls:
@@ -131,7 +140,7 @@ class Pipeline:
         self._note(here, response)
         return response
 
-    def _let_in(self, call: Call, here: StrictRequest, request_id: str) -> Response | None:
+    def _let_in(self, call: Call, here: PipedRequest, request_id: str) -> Response | None:
         backend = self._backend
         desk, at = backend.sit(backend.desk), backend.clock()
         token = bearer_of(here.headers.get("Authorization")) if call.expects else None
@@ -160,7 +169,7 @@ class Pipeline:
             raise refusal
         return None
 
-    def _begin(self, call: Call, here: StrictRequest, token: str | None) -> Outcome | None:
+    def _begin(self, call: Call, here: PipedRequest, token: str | None) -> Outcome | None:
         """Claim the Idempotency-Key; the outcome where the request was carried out before."""
         key = here.headers.get("Idempotency-Key") if call.repeatable else None
         if key is None:
@@ -199,7 +208,7 @@ class Pipeline:
             except Unavailable:
                 return
 
-    def _note(self, here: StrictRequest, response: Response) -> None:
+    def _note(self, here: PipedRequest, response: Response) -> None:
         now, status = time.perf_counter(), response.status_code
         seconds = now - (here.started_at or now)
         method, rule = (here.method, here.url_rule.rule) if here.url_rule else ("other", "none")
@@ -207,6 +216,12 @@ class Pipeline:
         self._log.info(
             "answered", method=method, route=rule, status=status, ms=round(seconds * 1000, 2)
         )
+
+
+def _here() -> PipedRequest:
+    found = current()
+    assert isinstance(found, PipedRequest)
+    return found
 
 
 def _elsewhere(redirected: RequestRedirect) -> Response:

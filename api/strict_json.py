@@ -19,14 +19,7 @@ UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
 
 class StrictRequest(Request):
-    """A request whose body is read once, whole, and only up to the limit.
-
-    What its pipeline knows of it stands on it: when it came, its visit, and how it is repeated.
-    """
-
-    started_at: float | None = None
-    visit: Any = None
-    repeat: Any = None
+    """A request whose body is read once, whole, and only up to the limit."""
 
     def body(self) -> bytes:
         """The body; raises TooLarge, also where no length was announced."""

@@ -136,7 +136,7 @@ class MemberMFA:
 
 _BLANK = MemberMFA("")
 Changes = dict[str, Any]
-"""Fields of the member with their new values: one copy is made for each event, and no more."""
+"""Fields of the member with their new values."""
 
 
 def evolve(member: MemberMFA, event: Event) -> MemberMFA:

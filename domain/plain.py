@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from types import NoneType
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic_core import SchemaValidator, ValidationError
 from pydantic_core import core_schema as shape
@@ -75,7 +75,5 @@ def _class(kind: type[Any]) -> shape.CoreSchema:
 
 
 def _shape(hint: Any) -> shape.CoreSchema:
-    if NoneType not in get_args(hint):
-        return _SHAPES[hint]
-    (only,) = (member for member in get_args(hint) if member is not NoneType)
-    return shape.nullable_schema(_SHAPES[cast(Any, only)])
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    return shape.nullable_schema(_SHAPES[kinds[0]]) if NoneType in get_args(hint) else _SHAPES[hint]

@@ -68,7 +68,7 @@ def _is_event(found: Any) -> bool:
             and isinstance(found["data"], dict)
             and _is_time(found["time"])
         )
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError):
         return False
 
 

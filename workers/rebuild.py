@@ -17,7 +17,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
 from projections.bulk import LOADERS, Loader
-from projections.journal import Entry, Told
+from projections.journal import Entry
 from projections.models import Model
 from workers import history
 from workers.comparing import Difference, Side, first_difference
@@ -190,13 +190,12 @@ class _Build:
 
     def _load(self, loader: Loader) -> None:
         """Copy final rows, while the server goes on reading and writing beside us."""
-        last = self._cut.last
-        events: Iterator[Entry] | Iterator[Told]
+        last, read = self._cut.last, history.told_of if loader.by_stream else history.entry_of
         if loader.by_stream:
             stored = history.by_stream(self._reader, loader.kinds, last)
-            events = self._read(history.told_of, stored, self._cut)
         else:
-            events = self._read(history.entry_of, history.at_once(self._reader, last), self._cut)
+            stored = history.at_once(self._reader, last)
+        events = self._read(read, stored, self._cut)
         with ExitStack() as stack:
             copies = {table: self._copy(stack, table) for table in self._model.tables}
             for table, row in loader.rows(events, self._fail):

@@ -12,10 +12,9 @@ from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
 
-def without_headers(consumer: Any) -> Any:
-    """The consumer, which answers records without headers from now on."""
+def without_headers(consumer: Any) -> None:
+    """Have the consumer answer records without headers from now on."""
     consumer._fetcher.PartitionRecords = _Records
-    return consumer
 
 
 class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]
