@@ -277,30 +277,35 @@ def _unbound(member: MemberMFA, method: str) -> Changes:
 
 
 _ASSIGNED: Mapping[type[Fact], Callable[[MemberMFA, Any, datetime], Changes]] = {
-    Registered: lambda _, __, ___: {"registered": True},
+    Registered: lambda member, fact, at: {"registered": True},
     EmailCodeSent: _with_challenge,
     EmailCodeConfirmed: _confirmed,
     EmailCodeRejected: _mistyped,
-    ContactChanged: lambda _, __, ___: {"challenges": ()},
-    EnrolmentStarted: lambda _, f, __: {"enrolment": Enrolment(f.enrolment_id, f.expires_at)},
+    ContactChanged: lambda member, fact, at: {"challenges": ()},
+    EnrolmentStarted: lambda member, fact, at: {
+        "enrolment": Enrolment(fact.enrolment_id, fact.expires_at)
+    },
     MFABound: _bound,
-    CodeAccepted: lambda m, f, at: _succeeded(m, f.login_id, at) | {"last_step": f.step},
+    CodeAccepted: lambda member, fact, at: {
+        **_succeeded(member, fact.login_id, at),
+        "last_step": fact.step,
+    },
     RecoveryCodeSpent: _spent,
-    RecoveryCodesIssued: lambda _, f, __: {
-        "recovery_set": f.set_id,
-        "recovery_count": f.count,
+    RecoveryCodesIssued: lambda member, fact, at: {
+        "recovery_set": fact.set_id,
+        "recovery_count": fact.count,
         "recovery_spent": (),
     },
-    CodeRejected: lambda m, f, at: _failed(m, f.reason, at),
-    Locked: lambda _, f, __: {"lock": f.until},
-    MFAUnbound: lambda m, f, _: _unbound(m, f.method),
+    CodeRejected: lambda member, fact, at: _failed(member, fact.reason, at),
+    Locked: lambda member, fact, at: {"lock": fact.until},
+    MFAUnbound: lambda member, fact, at: _unbound(member, fact.method),
     MemberAdded: _joined,
     MemberRoleChanged: _joined,
     MemberRemoved: _removed,
-    LoginGranted: lambda m, f, at: {"granted": _granted(m, f.login_id, at)},
-    SessionsRevoked: lambda m, _, __: _signed_out(m),
-    TicketOpened: lambda _, f, __: {"open_ticket": f.ticket_id},
-    TicketClosed: lambda _, __, ___: {"open_ticket": None},
-    Erased: lambda m, _, __: _erased(m),
+    LoginGranted: lambda member, fact, at: {"granted": _granted(member, fact.login_id, at)},
+    SessionsRevoked: lambda member, fact, at: _signed_out(member),
+    TicketOpened: lambda member, fact, at: {"open_ticket": fact.ticket_id},
+    TicketClosed: lambda member, fact, at: {"open_ticket": None},
+    Erased: lambda member, fact, at: _erased(member),
 }
 """What each fact changes; whatever is not named changes the version and the time only."""
