@@ -33,7 +33,8 @@ def _refuse_odd_query(call: Call, args: MultiDict[str, str]) -> None:
     """A parameter that is not known, or stands twice, is a mistake or worse."""
     if not args:
         return
-    known = call.query.model_fields if call.query else {}
+    fields = call.query.model_fields if call.query else {}
+    known = {field.alias or name for name, field in fields.items()}
     for name, values in args.lists():
         if name not in known:
             raise Malformed("The query holds an unknown parameter.")
