@@ -24,7 +24,11 @@ def serve() -> None:
 
     with opened() as twinlock:
         found = twinlock.settings
-    run_server(found)
+    try:
+        run_server(found)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (")[0]
+        fail(f"TWINLOCK_HTTP: {found.http}: {why}", WRONG)
 
 
 def worker(

@@ -1,31 +1,64 @@
 """`twinlock serve`: granian in WSGI mode, stopped in order within ten seconds."""
 
-from typing import Final
+import socket
+from typing import Any, Final
 
-from granian import Granian
+from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 
+from twinlock.adapters.listening import drain
 from twinlock.settings import Settings
 
 STOP_SECONDS: Final = 8
 BACKLOG: Final = 1024
 
 
+class Server(MPServer):
+    """Its processes share one queue of connections, which outlives each of them.
+
+    The library has such a queue on other systems; on Linux it gives each process one of its own,
+    and lets another server have the same address.
+    """
+
+    def __init__(self, target: str, address: str, **said: Any) -> None:
+        """Listen, but serve nobody yet; raises OSError where the address cannot be had."""
+        host, _, port = address.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        at = (host.strip("[]"), int(port))
+        self._listener = socket.create_server(at, family=family, backlog=BACKLOG)
+        self._listener.setblocking(False)
+        super().__init__(
+            target,
+            factory=True,
+            interface=Interfaces.WSGI,
+            address=at[0],
+            port=at[1],
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=STOP_SECONDS,
+            log_level=LogLevels.warning,
+            **said,
+        )
+
+    def _init_shared_socket(self) -> None:
+        self._ssp = None
+        self._sso = self._listener
+        holder = SocketHolder(self._listener.fileno(), False, BACKLOG)  # type: ignore[call-arg]
+        self._shd = holder  # type: ignore[assignment]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Take nobody new, and then stop the processes; they answer whom they have."""
+        drain(self._listener)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are answered."""
-    host, _, port = settings.http.rpartition(":")
-    Granian(
+    """Serve until SIGTERM or SIGINT; requests under way are answered. Raises OSError."""
+    Server(
         "twinlock.wsgi:create",
-        factory=True,
-        address=host.strip("[]"),
-        port=int(port),
-        interface=Interfaces.WSGI,
+        settings.http,
         workers=settings.workers,
         blocking_threads=settings.threads,
-        backlog=BACKLOG,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=STOP_SECONDS,
-        log_level=LogLevels.warning,
     ).serve()

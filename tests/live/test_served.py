@@ -5,13 +5,16 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from domain.member_mfa import MemberMFA
 from tests.flow.histories import a_workspace, append, joined
-from tests.support.command_line import run_twinlock
+from tests.support.command_line import ROOT, environment, run_twinlock
 from tests.support.served import get, served
 from twinlock.composition import Twinlock
 
@@ -78,3 +81,34 @@ def _listens(address: str) -> bool:
         return get(address, "/healthz") == 200
     except OSError:
         return False
+
+
+def test_a_stop_cuts_nobody_off(served: tuple[str, subprocess.Popen[bytes]]) -> None:
+    address, server = served
+    with ThreadPoolExecutor(16) as clients:
+        told = [clients.submit(_until_refused, address) for _ in range(16)]
+        time.sleep(2)
+        os.kill(server.pid, signal.SIGTERM)
+        answered = [client.result() for client in told]
+    assert server.wait(60) == 0
+    assert min(answered) > 0
+
+
+def _until_refused(address: str) -> int:
+    """How many requests were answered; raises where one that was taken is not."""
+    count = 0
+    with suppress(ConnectionRefusedError):
+        while get(address, "/healthz") == 200:
+            count += 1
+    return count
+
+
+def test_an_address_that_is_taken_is_named_in_one_line(
+    twinlock: Twinlock, served: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    address, _ = served
+    command = [sys.executable, "-m", "twinlock", "serve"]
+    env = environment(twinlock, HTTP=address)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    said = f"twinlock: TWINLOCK_HTTP: {address}: Address already in use\n"
+    assert (done.returncode, done.stderr) == (2, said)
