@@ -49,5 +49,5 @@ def require_session(member: MemberMFA, context: Context) -> None:
 
 def require_call(login: LiveLogin, call: str) -> None:
     """Raises Forbidden where the login's state does not open `call`."""
-    if not may_call(login.state, call):
+    if not may_call(login.state, call, bound=login.member.bound):
         raise Forbidden("The login is not in a state that allows this.")

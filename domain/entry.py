@@ -75,6 +75,9 @@ CALLS = {
 """What a login token opens besides reading; `code` at a granted login meets a conflict."""
 
 
-def may_call(state: What, call: str) -> bool:
-    """Whether a login token in `state` opens `call`: a pending login opens only what it needs."""
-    return call in CALLS[state]
+def may_call(state: What, call: str, *, bound: bool) -> bool:
+    """Whether a login token in `state` opens `call`: a pending login opens only what it needs.
+
+    Whoever is locked while binding hears of the lock from the binding.
+    """
+    return call in CALLS[state] or (state, call, bound) == ("locked", "binding", False)

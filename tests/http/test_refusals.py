@@ -102,6 +102,26 @@ def test_malformed_goes_before_conflict_and_conflict_before_lock(here: Installat
     assert here.post(f"{me}/binding", granted, other).told == (409, "illegal-transition")
 
 
+def test_a_lock_while_binding_is_told_as_a_lock_with_a_login_token_too(here: Installation) -> None:
+    workspace = here.workspace()
+    here.enforce(workspace)
+    member = here.member(workspace)
+    opened, me = here.login(member), f"/v1/members/{member.id}/mfa"
+    token = opened["login_token"]
+    here.enrol(member, token)
+    for left in (4, 3, 2, 1, 0):
+        wrong = here.post(f"{me}/binding", token, {"code": "000000"})
+        assert (wrong.told, wrong.body["attempts_left"]) == ((403, "code-rejected"), left)
+    locked = here.post(f"{me}/binding", token, {"code": here.code(member)})
+    assert locked.told == (429, "locked")
+    assert 0 < int(locked.headers["Retry-After"]) <= 900
+    assert here.get(f"/v1/logins/{opened['login_id']}", token).body["state"] == "locked"
+    assert here.post(f"{me}/enrolment", token, {"email_code": "123456"}).told == (403, "forbidden")
+    here.clock.wait(minutes=15)
+    renewed = here.login(member)["login_token"]
+    assert here.post(f"{me}/binding", renewed, {"code": "12345"}).told == (422, "malformed")
+
+
 def test_a_bound_member_is_told_so_before_its_budget_of_mails_is_looked_at(
     here: Installation,
 ) -> None:

@@ -137,17 +137,18 @@ def test_a_thousand_grants_do_not_make_the_state_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "calls"),
+    ("state", "bound", "calls"),
     [
-        ("enrolment_required", {"email_code", "enrolment", "binding"}),
-        ("code_required", {"code", "ticket"}),
-        ("locked", {"code", "ticket"}),
-        ("granted", {"code"}),
+        ("enrolment_required", False, {"email_code", "enrolment", "binding"}),
+        ("code_required", True, {"code", "ticket"}),
+        ("locked", True, {"code", "ticket"}),
+        ("locked", False, {"code", "ticket", "binding"}),
+        ("granted", True, {"code"}),
     ],
 )
-def test_what_a_login_opens(state: What, calls: set[str]) -> None:
+def test_what_a_login_opens(state: What, bound: bool, calls: set[str]) -> None:
     every = frozenset().union(*entry.CALLS.values())
-    assert {call for call in every | {"unbinding"} if may_call(state, call)} == calls
+    assert {call for call in every | {"unbinding"} if may_call(state, call, bound=bound)} == calls
 
 
 @pytest.mark.parametrize("policy", POLICIES)
