@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flask import request
-
 from api import following, streams
+from api.accepted import preferred
 from api.callers import unauthenticated
 from api.calls import JSON, Answer
 from api.csv_lines import csv_lines
@@ -45,7 +44,7 @@ class Wanted:
 
 def kind_asked() -> str | None:
     """The kind of stream that the request prefers to a page of JSON; None for that page."""
-    return KINDS.get(request.accept_mimetypes.best_match([JSON, *KINDS]) or JSON)
+    return KINDS.get(preferred([JSON, *KINDS]))
 
 
 def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import request
 
-from api.calls import Answer
+from api.accepted import preferred
+from api.calls import JSON, Answer
 from api.fields import DIGITS
 from api.visits import Visit
 from commands.check_pass import judge
@@ -21,7 +22,7 @@ PAGE = 100
 
 def wanted() -> bool:
     """Whether the request prefers a stream to a page."""
-    return request.accept_mimetypes.best_match(("application/json", MEDIA_TYPE)) == MEDIA_TYPE
+    return preferred((JSON, MEDIA_TYPE)) == MEDIA_TYPE
 
 
 def begin(after: int) -> int:

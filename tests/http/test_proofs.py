@@ -211,6 +211,28 @@ def test_a_page_of_json_is_no_export(here: Installation) -> None:
     assert here.twinlock.store.head() == before
 
 
+def test_a_head_request_takes_nothing_out(here: Installation) -> None:
+    before = here.twinlock.store.head()
+    assert here.call("HEAD", "/v1/audit", "auditor", headers={"Accept": "text/csv"}).status == 200
+    assert here.twinlock.store.head() == before
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv; charset=utf-8", "text/csv; charset=utf-8"),
+        ("text/csv;header=present;q=0.9, application/json;q=0.8", "text/csv; charset=utf-8"),
+        ("application/x-ndjson; charset=utf-8", "application/x-ndjson"),
+        ("text/csv;q=0.5, application/json; charset=utf-8", "application/json"),
+    ],
+)
+def test_parameters_of_a_kind_do_not_change_the_kind(
+    here: Installation, accept: str, kind: str
+) -> None:
+    headers = stream(here, accept, "/v1/audit?limit=1").headers
+    assert headers["Content-Type"] == kind
+
+
 def test_an_owner_takes_out_its_own_workspace_alone(here: Installation, workspace: str) -> None:
     owner = here.bound(workspace, "owner")
     reply = stream(here, "application/x-ndjson", who=owner.granted)

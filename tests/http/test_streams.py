@@ -60,6 +60,9 @@ def test_a_stream_carries_what_pages_carry(brief: Installation) -> None:
     assert stream.answer.headers["Cache-Control"] == "no-store"
     assert list(stream.events()) == page
     stream.close()
+    named = Stream(brief, "/v1/events", "analyst", Accept="text/event-stream; charset=utf-8")
+    assert named.answer.mimetype == "text/event-stream"
+    named.close()
 
 
 def test_a_stream_goes_on_behind_the_last_event_seen(brief: Installation) -> None:
