@@ -175,8 +175,9 @@ class Pipeline:
         if key is None:
             return None
         caller = repeats.caller_name(self._backend, token)
+        asked = here.query_string + here.body()
         begun = self._backend.idempotency.begin(
-            caller, repeats.checked(key), route=f"{here.method} {here.path}", body=here.body()
+            caller, repeats.checked(key), route=f"{here.method} {here.path}", body=asked
         )
         if isinstance(begun, Outcome):
             return begun

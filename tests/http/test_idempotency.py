@@ -33,6 +33,14 @@ def test_a_repeated_login_is_the_same_login_without_its_secrets(here: Installati
     assert first.body["login_token"] not in again.text
 
 
+def test_a_query_is_part_of_what_is_repeated(here: Installation) -> None:
+    member, headers = here.bound(here.workspace()), key()
+    body = {"workspace_id": member.workspace_id, "member_id": member.id}
+    assert here.post("/v1/logins", "host", body, headers=headers).status == 201
+    odd = here.post("/v1/logins?x=1", "host", body, headers=headers)
+    assert odd.told == (422, "idempotency-mismatch")
+
+
 def test_a_repeated_binding_answers_although_the_old_pass_is_dead(here: Installation) -> None:
     member = here.member(here.workspace())
     granted, headers = here.pass_of(member), key()
