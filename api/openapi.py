@@ -10,8 +10,8 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 
-from api import answers
-from api.calls import ALWAYS, JSON, Call, Calls
+from api import answers, repeats
+from api.calls import ALWAYS, CHANGES, JSON, Call, Calls
 from api.pipeline import PipedRequest, Pipeline
 from api.problems import MEDIA_TYPE
 from api.refusals import status_of_slug
@@ -25,6 +25,18 @@ DESCRIPTION = (
 )
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 TEXT = {"schema": {"type": "string"}}
+IDEMPOTENCY_KEY = {
+    "description": (
+        "Under one key a command is carried out once, and answered again for a day, less secrets. "
+        "What was refused before it was evaluated, 429 and 5xx leave the key free."
+    ),
+    "schema": {"type": "string", "pattern": f"^{repeats.KEY.pattern}$"},
+}
+POSITION = "Where a command's event stands; where there is none, the head of the history."
+HEADERS = {
+    "Twinlock-Position": {"description": POSITION, "schema": {"type": "integer"}},
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
+}
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 
 
@@ -39,10 +51,18 @@ class _Application(OpenAPI):
         return func
 
     def generate_spec_json(self) -> None:
-        """The library documents JSON alone."""
+        """The library documents JSON alone, no header of an answer, and every body as needed."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
+        self.spec_json["components"]["headers"] = HEADERS
         for call in self.calls:
-            _tell_media_types(self.spec_json, call)
+            path = VARIABLE.sub(r"{\1}", call.rule)
+            operation = self.spec_json["paths"][path][call.method.lower()]
+            if more := _parameters(call):
+                operation["parameters"] = [*operation.get("parameters", ()), *more]
+            _tell_media_types(operation, call)
+            _tell_headers(operation, call)
+            if call.optional and call.body and not call.body.model_json_schema().get("required"):
+                operation["requestBody"]["required"] = False
 
 
 def application(name: str) -> _Application:
@@ -104,7 +124,6 @@ def _said(call: Call) -> dict[str, Any]:
         "summary": summary,
         "description": description.strip() or summary,
         "responses": _responses(call),
-        "openapi_extensions": {"parameters": _parameters(call)},
     }
     if call.expects:
         said["security"] = [*BEARER, {}] if call.optional else BEARER
@@ -126,12 +145,21 @@ def _responses(call: Call) -> dict[str, Any]:
     return said
 
 
-def _tell_media_types(spec: dict[str, Any], call: Call) -> None:
+def _tell_headers(operation: dict[str, Any], call: Call) -> None:
+    """The position of a command, and when to ask again."""
+    for status, response in operation["responses"].items():
+        names = ["Twinlock-Position"] if call.method in CHANGES else []
+        if status in ("429", "503"):
+            names.append("Retry-After")
+        if names:
+            response["headers"] = {n: {"$ref": f"#/components/headers/{n}"} for n in names}
+
+
+def _tell_media_types(operation: dict[str, Any], call: Call) -> None:
     """What else a call answers than JSON: another kind of it, or text."""
     if call.media_types == (JSON,):
         return
-    path = VARIABLE.sub(r"{\1}", call.rule)
-    answer = spec["paths"][path][call.method.lower()]["responses"]["200"]
+    answer = operation["responses"]["200"]
     json = answer.get("content", {}).get(JSON, TEXT)
     answer["content"] = {
         name: json if name == JSON or name.endswith("+json") else TEXT for name in call.media_types
@@ -144,7 +172,7 @@ def _slugs(call: Call) -> list[str]:
         slugs += ["unauthenticated", "forbidden"]
     if "<" in call.rule:
         slugs.append("not-found")
-    if call.body:
+    if call.method in CHANGES:
         slugs += ["too-large", "unsupported-media-type"]
     if call.repeatable:
         slugs += ["idempotency-mismatch", "in-progress"]
@@ -155,7 +183,9 @@ def _slugs(call: Call) -> list[str]:
 
 def _parameters(call: Call) -> list[dict[str, Any]]:
     """Parameters that no model describes."""
-    found = []
+    found = list[dict[str, Any]]()
+    if call.repeatable:
+        found.append({"name": "Idempotency-Key", "in": "header", **IDEMPOTENCY_KEY})
     if call.judged is not None:
         shape = call.judged.model_json_schema()
         for name, schema in shape["properties"].items():

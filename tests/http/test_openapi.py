@@ -58,6 +58,32 @@ def test_every_refusal_is_a_problem_and_every_reference_leads_somewhere(
     assert "ValidationErrorModel" not in schemas
 
 
+def test_a_command_tells_its_headers_and_what_any_body_may_meet(document: dict[str, Any]) -> None:
+    for name, operation in operations(document).items():
+        given = [(each["name"], each["in"]) for each in operation.get("parameters", ())]
+        assert len(set(given)) == len(given), name
+        assert {path for path, where in given if where == "path"} == set(
+            re.findall(r"{(\w+)}", name)
+        )
+        if name.startswith("GET"):
+            continue
+        repeated = name.startswith("POST") or name.endswith("/mfa-policy")
+        assert (("Idempotency-Key", "header") in given) is repeated, name
+        assert {"413", "415"} <= set(operation["responses"]), name
+        for status, response in operation["responses"].items():
+            waits = {"Retry-After"} if status in ("429", "503") else set()
+            assert set(response["headers"]) == {"Twinlock-Position"} | waits, name
+
+
+def test_no_body_is_needed_where_a_login_says_it_all(document: dict[str, Any]) -> None:
+    optional = [
+        name
+        for name, operation in operations(document).items()
+        if operation.get("requestBody", {}).get("required") is False
+    ]
+    assert optional == ["POST /v1/tickets/email-codes"]
+
+
 def test_bodies_are_strict_in_the_document_too(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for operation in operations(document).values():
