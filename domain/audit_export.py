@@ -7,8 +7,6 @@ from typing import ClassVar
 from domain.facts import Event, Fact, fact
 from domain.member_mfa import EPOCH
 
-FORMATS = ("bundle", "csv", "ndjson")
-
 
 @fact("audit.exported")
 class AuditExported(Fact):

@@ -85,7 +85,7 @@ def _write(twinlock: Twinlock, wanted: Slice, target: Path) -> str:
         done, total = where.after, where.until - where.after
         read = slices.read(connection, wanted, where, lambda at: tell("", at - done, total))
         with whole_file(target) as file:
-            count, *_ = files.write(file, read)
+            count = files.write(file, read)
         return f"{target}: {count:,} events up to position {where.until}"
 
 

@@ -43,7 +43,6 @@ Tell = Callable[[str, int, int], None]
 class Exported:
     """What was written; `warnings` say what is wrong with the history itself."""
 
-    export_id: str
     count: int
     first: int | None
     last: int | None
@@ -91,7 +90,7 @@ def write_export(
     if export.differing:
         places = ", ".join(map(str, export.differing[:10]))
         warnings.append(f"events are not what was signed, among them those at {places}")
-    return Exported(export_id, export.count, export.first, export.last, checkpoint, warnings)
+    return Exported(export.count, export.first, export.last, checkpoint, warnings)
 
 
 def kept_outside(twinlock: Twinlock) -> Iterator[str]:

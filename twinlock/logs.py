@@ -27,7 +27,7 @@ class StandardError(io.TextIOBase):
         sys.stderr.flush()
 
 
-def configure(*, level: int = logging.INFO) -> None:
+def configure() -> None:
     """Set up structlog for this process, and the standard library's warnings through it."""
     structlog.configure(
         processors=[
@@ -38,7 +38,7 @@ def configure(*, level: int = logging.INFO) -> None:
             mask,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, StandardError())),
         cache_logger_on_first_use=True,
     )

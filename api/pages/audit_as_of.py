@@ -71,7 +71,6 @@ def show(visit: Visit) -> Page:
     return Page(
         "staff/as_of.html",
         asked={**asked, "at": without_offset(asked["at"])[:16]},
-        scope=visit.caller.scope,
         wrong=wrong,
         at=at,
         about=asked["member_id"] or asked["workspace_id"],

@@ -35,8 +35,6 @@ from domain.refusals import (
     TooMany,
 )
 
-STEPS = 3
-
 
 def add_to(site: Site, prefix: str, name: str, place: str) -> None:
     """Add the pages."""

@@ -11,7 +11,6 @@ from commands.contact import contact_of
 class Account:
     """Whose login or settings a page is about; the address is masked."""
 
-    member_id: str
     name: str
     address: str
 
@@ -20,8 +19,8 @@ def account_of(visit: Visit, member_id: str) -> Account:
     """The member by name and masked address; by id where there is neither."""
     contact = contact_of(visit.desk.vault, member_id)
     if contact is None:
-        return Account(member_id, member_id, "")
-    return Account(member_id, contact.name, contact.masked)
+        return Account(member_id, "")
+    return Account(contact.name, contact.masked)
 
 
 def workspace_name(visit: Visit, workspace_id: str) -> str:

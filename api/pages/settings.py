@@ -24,8 +24,6 @@ class State:
 
     words: str
     kind: str
-    bound: bool
-    more: str = ""
 
 
 def add_to(site: Site) -> None:
@@ -65,12 +63,12 @@ def show(visit: Visit) -> Page:
 def state_of(member: MemberMFA, visit: Visit) -> State:
     """Exactly one of the four."""
     if member.open_ticket:
-        return State(words=_("Unbinding requested"), kind="warn", bound=member.bound)
+        return State(words=_("Unbinding requested"), kind="warn")
     if member.locked_until(visit.at):
-        return State(words=_("Locked"), kind="bad", bound=member.bound)
+        return State(words=_("Locked"), kind="bad")
     if member.bound:
-        return State(words=_("Bound"), kind="good", bound=True)
-    return State(words=_("Not bound"), kind="", bound=False)
+        return State(words=_("Bound"), kind="good")
+    return State(words=_("Not bound"), kind="")
 
 
 def end(visit: Visit) -> Response:

@@ -17,19 +17,19 @@ class NotInstalled(Exception):
     """The library is an extra; the message says which."""
 
 
-def write(file: IO[bytes], events: Iterable[StoredRecord]) -> tuple[int, int, int]:
-    """Write all events; answers how many they are, and the first and last position (0: none).
+def write(file: IO[bytes], events: Iterable[StoredRecord]) -> int:
+    """Write all events; answers how many they are.
 
     Raises NotInstalled, Unreadable or OSError.
     """
     arrow, parquet = _library()
     schema = _schema(arrow)
-    rows, count, first, last = iter(events), 0, 0, 0
+    rows, count = iter(events), 0
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         while group := list(islice(rows, ROWS)):
             writer.write_table(arrow.Table.from_pylist([_row(one) for one in group], schema))
-            count, first, last = count + len(group), first or group[0].position, group[-1].position
-    return count, first, last
+            count += len(group)
+    return count
 
 
 def _library() -> tuple[Any, Any]:
