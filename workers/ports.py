@@ -109,11 +109,6 @@ class LogWriter(Protocol):
 class LogReader(Protocol):
     """The consuming end, for one member of a consumer group."""
 
-    @property
-    def name(self) -> str:
-        """The log's name: the topic, or embedded."""
-        ...
-
     def partition(self, key: str) -> int:
         """Where genuine records of this key are."""
         ...
@@ -137,7 +132,10 @@ class Log(Protocol):
     """A log that readers can be made of."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The topic, or embedded."""
+        ...
+
     def reader(self, group: str, resume: Resume) -> LogReader:
         """Join a group of readers; a joining reader goes on where `resume` says."""
         ...

@@ -35,11 +35,6 @@ class EmbeddedReader:
         self._envelope = envelope
         self._after = resume(frozenset({0}))[0] - 1
 
-    @property
-    def name(self) -> str:
-        """The log's name."""
-        return EMBEDDED
-
     def partition(self, key: str) -> int:
         """The only one."""
         return 0

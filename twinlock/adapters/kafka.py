@@ -199,11 +199,6 @@ class KafkaReader:
             without_headers(self._consumer)
             self._consumer.subscribe([log.topic], listener=_Rebalance(self))
 
-    @property
-    def name(self) -> str:
-        """The log's name: its topic."""
-        return self._log.topic
-
     def partition(self, key: str) -> int:
         """Where the relay puts records of this key."""
         if not self._count:
