@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 
-from commands.contact import contact_of
+from commands.contact import account_label
 from commands.dispatch import record
 from commands.grants import Done
 from commands.live_login import require_session
@@ -51,13 +51,12 @@ def handle(command: StartEnrolment, context: Context, desk: Desk) -> EnrolmentOp
         desk.vault.seal(owner(member), f"totp/{enrolment_id}", secret.encode()),
     )
     position = record(desk, context, decision, (member, decision.facts), also=also)
-    contact = contact_of(desk.vault, member.id)
     return EnrolmentOpened(
         position=position,
         enrolment_id=enrolment_id,
         secret=secret,
         otpauth_uri=totp.uri(
-            secret, account=contact.email if contact else member.id, issuer=desk.rules.issuer
+            secret, account=account_label(desk.vault, member.id), issuer=desk.rules.issuer
         ),
         expires_at=member.clock(context.at) + PENDING,
     )

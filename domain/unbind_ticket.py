@@ -8,6 +8,7 @@ from domain.facts import Event, Fact, fact
 from domain.member_facts import MFAUnbound, TicketClosed
 from domain.member_mfa import EPOCH, MemberMFA
 from domain.refusals import Forbidden, IllegalTransition, Malformed, NotBound, TicketOpen
+from domain.second_factor import require_bound
 
 SUBMITTED, IN_REVIEW, APPROVED, REJECTED, CANCELLED = (
     "submitted",
@@ -108,13 +109,12 @@ def approvals_needed(
 
 def submit(member: MemberMFA, *, first_factor_proven: bool, needed: int) -> TicketSubmitted:
     """File the one open ticket that a bound member may have."""
-    if member.binding_id is None:
-        raise NotBound("No authenticator is bound.")
+    binding_id = require_bound(member)
     if member.open_ticket:
         raise TicketOpen("A ticket is open already.")
     return TicketSubmitted(
         member_id=member.id,
-        binding_id=member.binding_id,
+        binding_id=binding_id,
         first_factor_proven=first_factor_proven,
         approvals_needed=needed,
     )
