@@ -5,18 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from domain.facts import Actor, Fact
+from domain.facts import Actor, Aggregate, Fact
 from domain.refusals import Refusal
-
-
-class Aggregate(Protocol):
-    """State folded from one stream; the stream's name is `kind/id`."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-
 
 A = TypeVar("A", bound=Aggregate)
 B = TypeVar("B", bound=Aggregate)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, dataclass_transform
 
 
 class Fact:
@@ -40,6 +40,15 @@ class Event(NamedTuple):
     actor: Actor
     request_id: str
     workspace_id: str | None = None
+
+
+class Aggregate(Protocol):
+    """State folded from one stream; the stream's name is `kind/id`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
 
 
 F = TypeVar("F", bound=Fact)

@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 from psycopg import Connection
 
 from domain import member_mfa, stored, workspace
+from domain.facts import Aggregate
 from domain.member_mfa import EPOCH, MemberMFA
 from domain.refusals import Malformed, Unavailable
 from domain.workspace import PolicyEnforced, PolicyLifted, Workspace
 from projections.audit_trail import TABLES
 from projections.coverage import Counts, Item
-from projections.folding import Aggregate
 from projections.journal import COLUMNS, EVENTS, Entry, UnknownType, entry
 
 CHUNK = 500

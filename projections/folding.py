@@ -2,24 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from psycopg import Cursor
 from psycopg.sql import SQL, Identifier
 from pydantic import TypeAdapter
 
-from domain.facts import Event
+from domain.facts import Aggregate, Event
 from projections.journal import Entry
-
-
-class Aggregate(Protocol):
-    """State folded from one stream."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-
 
 A = TypeVar("A", bound=Aggregate)
 

@@ -12,11 +12,11 @@ from eventsourcing.utils import Environment
 from psycopg import IntegrityError
 from psycopg.errors import UniqueViolation
 
-from commands.ports import A, Aggregate, B, Change, Context, Stale, Write
+from commands.ports import A, B, Change, Context, Stale, Write
 from domain import api_token, audit_export, member_mfa, unbind_ticket, workspace
 from domain.api_token import ApiToken
 from domain.audit_export import AuditExport
-from domain.facts import Event, Fact
+from domain.facts import Aggregate, Event, Fact
 from domain.member_mfa import MemberMFA
 from domain.refusals import EmailTaken, Unavailable, Unreadable
 from domain.unbind_ticket import UnbindTicket
