@@ -1,19 +1,13 @@
 """What the API is handed, named from the inside: the composition root builds it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from api.streams import Streams
 from commands.ports import Desk, Write
-
-
-class Pool(Protocol):
-    """Lends connections for queries; trouble with the database is Unavailable."""
-
-    def connection(self) -> AbstractContextManager[Any]: ...
+from projections.progress import Connections
 
 
 class Limiter(Protocol):
@@ -180,7 +174,7 @@ class Backend:
 
     desk: Desk
     sit: Callable[[Desk], Desk]
-    reads: Pool
+    reads: Connections
     idempotency: Idempotency
     limiter: Limiter
     events: Events

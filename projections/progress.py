@@ -102,7 +102,7 @@ PARKED = "SELECT model, count(*) FROM parked GROUP BY model"
 
 
 class Connections(Protocol):
-    """A pool that lends connections."""
+    """A pool that lends connections; trouble with the database is Unavailable."""
 
     def connection(self) -> AbstractContextManager[Connection[Any]]: ...
 
