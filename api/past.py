@@ -1,5 +1,6 @@
 """The same questions about the past: members, policies and coverage as of a time or position."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -75,9 +76,9 @@ def coverage(
     page, cursor = paging.cut(found, lambda item: item.member_id)
     return CoverageThen.model_validate(
         {
-            **shown.count_fields(then.counts),
+            **asdict(then.counts),
             **_cited(cut, then.because),
-            "items": [shown.item_fields(item) for item in page],
+            "items": [asdict(item) for item in page],
             "next_cursor": cursor,
         }
     )

@@ -1,4 +1,4 @@
-"""What is shown of members, policies and coverage, now and as of then."""
+"""What is shown of members and policies, now and as of then."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from commands.set_policy import PolicySet
 from domain.member_mfa import MemberMFA
 from domain.workspace import Workspace
-from projections.coverage import Counts, Item
 
 
 def mfa_fields(member: MemberMFA, at: datetime) -> dict[str, Any]:
@@ -29,26 +28,4 @@ def policy_fields(policy: Workspace | PolicySet) -> dict[str, Any]:
         "grace_until": policy.grace_until,
         "changed_at": policy.changed_at,
         "changed_by": {"kind": by.kind, "id": by.id} if by else None,
-    }
-
-
-def count_fields(counts: Counts) -> dict[str, Any]:
-    """What is shown of a workspace's counts."""
-    return {
-        "members": counts.members,
-        "bound": counts.bound,
-        "in_grace": counts.in_grace,
-        "overdue": counts.overdue,
-        "locked": counts.locked,
-    }
-
-
-def item_fields(item: Item) -> dict[str, Any]:
-    """What is shown of a member in a workspace's coverage."""
-    return {
-        "member_id": item.member_id,
-        "role": item.role,
-        "status": item.status,
-        "enrolment_due_at": item.enrolment_due_at,
-        "locked_until": item.locked_until,
     }

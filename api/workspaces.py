@@ -1,5 +1,7 @@
 """Workspaces, their members and their policy."""
 
+from dataclasses import asdict
+
 from api import answers, guards, past, reading, shown
 from api.calls import Answer, Calls
 from api.shapes import (
@@ -187,9 +189,9 @@ def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Ans
     page, cursor = paging.cut(found, lambda item: item.member_id)
     covered = answers.Coverage.model_validate(
         {
-            **shown.count_fields(counts),
+            **asdict(counts),
             "as_of": {"time": visit.at, "position": position},
-            "items": [shown.item_fields(item) for item in page],
+            "items": [asdict(item) for item in page],
             "next_cursor": cursor,
         }
     )
