@@ -10,7 +10,6 @@ import time
 from base64 import urlsafe_b64encode
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from uuid import uuid4
 
 from kafka import KafkaAdminClient
@@ -97,12 +96,7 @@ class KafkaBroker:
         """Start, and answer the bootstrap servers."""
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
 
