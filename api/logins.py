@@ -65,7 +65,6 @@ def open_login(visit: Visit, body: LoginBody) -> Answer:
     "/v1/logins/<login_id>",
     guard=guards.reads_login,
     answers={200: answers.Login},
-    refuses=("not-found",),
     expects="login",
     reads=reading.STORE,
 )
@@ -88,7 +87,7 @@ def get_login(visit: Visit, path: LoginPath, query: Query) -> Answer:
     "/v1/logins/<login_id>/code",
     guard=guards.enters_code,
     answers={200: answers.GrantedLogin},
-    refuses=("not-found", "illegal-transition", "not-bound", "locked", "code-rejected"),
+    refuses=("illegal-transition", "not-bound", "locked", "code-rejected"),
     expects="login",
 )
 def enter_code(visit: Visit, path: LoginPath, body: ProofBody) -> Answer:

@@ -28,7 +28,6 @@ calls = Calls("Members' MFA")
     "/v1/members/<member_id>/mfa",
     guard=guards.reads_mfa,
     answers={200: past.AnyMfa},
-    refuses=("not-found",),
     reads=standing.KEY,
 )
 def get_mfa(visit: Visit, path: MemberPath, query: AsOfQuery) -> Answer:
@@ -44,7 +43,7 @@ def get_mfa(visit: Visit, path: MemberPath, query: AsOfQuery) -> Answer:
     "/v1/members/<member_id>/mfa/email-codes",
     guard=guards.in_person("email_code"),
     answers={202: answers.MailedCode},
-    refuses=("not-found", "already-bound", "too-many-requests"),
+    refuses=("already-bound", "too-many-requests"),
     expects="login",
 )
 def send_bind_code(visit: Visit, path: MemberPath, body: BindEmailCodeBody) -> Answer:
@@ -60,7 +59,7 @@ def send_bind_code(visit: Visit, path: MemberPath, body: BindEmailCodeBody) -> A
     "/v1/members/<member_id>/mfa/enrolment",
     guard=guards.in_person("enrolment"),
     answers={201: answers.Enrolment},
-    refuses=("not-found", "already-bound", "code-rejected"),
+    refuses=("already-bound", "code-rejected"),
     expects="login",
 )
 def start_enrolment(visit: Visit, path: MemberPath, body: EnrolmentBody) -> Answer:
@@ -81,7 +80,7 @@ def start_enrolment(visit: Visit, path: MemberPath, body: EnrolmentBody) -> Answ
     "/v1/members/<member_id>/mfa/binding",
     guard=guards.in_person("binding"),
     answers={201: answers.Bound},
-    refuses=("not-found", "already-bound", "illegal-transition", "locked", "code-rejected"),
+    refuses=("already-bound", "illegal-transition", "locked", "code-rejected"),
     expects="login",
 )
 def bind_mfa(visit: Visit, path: MemberPath, body: BindingBody) -> Answer:
@@ -107,7 +106,7 @@ def bind_mfa(visit: Visit, path: MemberPath, body: BindingBody) -> Answer:
     "/v1/members/<member_id>/mfa/unbinding",
     guard=guards.in_person(None),
     answers={200: answers.Unbound},
-    refuses=("not-found", "not-bound", "locked", "code-rejected"),
+    refuses=("not-bound", "locked", "code-rejected"),
 )
 def unbind_mfa(visit: Visit, path: MemberPath, body: ProofBody) -> Answer:
     """Take the authenticator off with a fresh code or a recovery code."""
@@ -123,7 +122,7 @@ def unbind_mfa(visit: Visit, path: MemberPath, body: ProofBody) -> Answer:
     "/v1/members/<member_id>/mfa/recovery-codes",
     guard=guards.in_person(None),
     answers={201: answers.RecoveryCodes},
-    refuses=("not-found", "not-bound", "locked", "code-rejected"),
+    refuses=("not-bound", "locked", "code-rejected"),
 )
 def renew_recovery_codes(visit: Visit, path: MemberPath, body: CodeBody) -> Answer:
     """Replace the recovery codes by ten new ones."""
@@ -136,7 +135,6 @@ def renew_recovery_codes(visit: Visit, path: MemberPath, body: CodeBody) -> Answ
     "/v1/members/<member_id>/sessions/revocation",
     guard=guards.revokes,
     answers={200: answers.Epoch},
-    refuses=("not-found",),
 )
 def revoke_sessions(visit: Visit, path: MemberPath) -> Answer:
     """End every pass and pending login of the member."""

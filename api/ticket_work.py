@@ -14,7 +14,6 @@ from domain.unbind_ticket import refuse_approver, refuse_other_agent, refuse_req
 from projections import coverage, standing, tickets
 
 calls = Calls("Support")
-WRONG_PERSON = ("not-found", "illegal-transition")
 
 
 @calls.get(
@@ -50,7 +49,7 @@ def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
     "/v1/tickets/<ticket_id>/claim",
     guard=guards.agent_unless(refuse_requester),
     answers={200: answers.Ticket},
-    refuses=WRONG_PERSON,
+    refuses=("illegal-transition",),
 )
 def claim_ticket(visit: Visit, path: TicketPath) -> Answer:
     """Take the ticket from the queue."""
@@ -62,7 +61,7 @@ def claim_ticket(visit: Visit, path: TicketPath) -> Answer:
     "/v1/tickets/<ticket_id>/forward",
     guard=guards.agent_unless(refuse_other_agent),
     answers={200: answers.Ticket},
-    refuses=WRONG_PERSON,
+    refuses=("illegal-transition",),
 )
 def forward_ticket(visit: Visit, path: TicketPath, body: ForwardBody) -> Answer:
     """Pass the ticket to another agent, or back to the queue."""
@@ -74,7 +73,7 @@ def forward_ticket(visit: Visit, path: TicketPath, body: ForwardBody) -> Answer:
     "/v1/tickets/<ticket_id>/approve",
     guard=guards.agent_unless(refuse_approver),
     answers={200: answers.Ticket},
-    refuses=(*WRONG_PERSON, "not-bound"),
+    refuses=("illegal-transition", "not-bound"),
 )
 def approve_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
     """Approve; the last approval needed takes the authenticator off."""
@@ -88,7 +87,7 @@ def approve_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
     "/v1/tickets/<ticket_id>/reject",
     guard=guards.agent_unless(refuse_other_agent),
     answers={200: answers.Ticket},
-    refuses=WRONG_PERSON,
+    refuses=("illegal-transition",),
 )
 def reject_ticket(visit: Visit, path: TicketPath, body: ReasonBody) -> Answer:
     """Decline; the requester is told the reason."""

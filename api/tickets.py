@@ -58,7 +58,6 @@ def submit_ticket(visit: Visit, body: TicketBody) -> Answer:
     "/v1/tickets/<ticket_id>",
     guard=guards.reads_ticket,
     answers={200: answers.Ticket},
-    refuses=("not-found",),
     expects="ticket",
     reads=reading.STORE,
 )
@@ -72,7 +71,7 @@ def get_ticket(visit: Visit, path: TicketPath, query: Query) -> Answer:
     "/v1/tickets/<ticket_id>/cancellation",
     guard=guards.cancels_ticket,
     answers={200: answers.Ticket},
-    refuses=("not-found", "illegal-transition"),
+    refuses=("illegal-transition",),
     expects="ticket",
 )
 def cancel_ticket(visit: Visit, path: TicketPath) -> Answer:

@@ -33,7 +33,6 @@ def get_keys(visit: Visit) -> Answer:
     guard=guards.anyone,
     answers={200: answers.Schema},
     media_types=(SCHEMA,),
-    refuses=("not-found",),
     expects=None,
 )
 def get_schema(visit: Visit, path: SchemaPath) -> Answer:
