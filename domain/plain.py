@@ -1,7 +1,7 @@
 """Reads an event in one pass where it is stored in the shape that this release gives it."""
 
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -11,6 +11,7 @@ from pydantic_core import core_schema as shape
 
 from domain.facts import FACTS, UPCASTERS, Actor, Event
 from domain.stored import LONGEST
+from domain.times import stored_moment
 
 
 def read(stream: str, version: int, topic: str, state: bytes) -> Event | None:
@@ -35,19 +36,12 @@ def read(stream: str, version: int, topic: str, state: bytes) -> Event | None:
     )
 
 
-def _utc(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is not UTC:
-        raise ValueError("a time is not UTC")
-    return at
-
-
 _TEXT = shape.str_schema(strict=True)
 _SHAPES: dict[Any, shape.CoreSchema] = {
     str: _TEXT,
     int: shape.int_schema(strict=True),
     bool: shape.bool_schema(strict=True),
-    datetime: shape.no_info_after_validator_function(_utc, _TEXT),
+    datetime: shape.no_info_after_validator_function(stored_moment, _TEXT),
     tuple[str, ...]: shape.tuple_schema([_TEXT], variadic_item_index=0),
 }
 

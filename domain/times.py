@@ -32,3 +32,11 @@ def moment(text: str) -> datetime:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError:
         raise ValueError("is out of range") from None
+
+
+def stored_moment(text: str) -> datetime:
+    """The time as events keep it, in UTC and no other zone; raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is not UTC:
+        raise ValueError("a time is not UTC")
+    return at

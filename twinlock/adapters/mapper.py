@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, cast, get_args, get_type_hints
@@ -12,7 +12,7 @@ from eventsourcing.persistence import Mapper, MapperDeserialisationError, Stored
 
 from domain import plain, stored
 from domain.facts import FACTS, Actor, Event, Fact, upcast
-from domain.times import rfc3339
+from domain.times import rfc3339, stored_moment
 
 MICROSECONDS: Final = "microseconds"
 KEYS: Final = {"time", "actor", "request_id", "workspace_id", "subject", "data"}
@@ -51,7 +51,7 @@ def encode(event: Event) -> bytes:
         "subject": subject_of(event),
         "data": {
             name: write(getattr(event.fact, name))
-            for name, (write, _, _) in _fields(_kind(event.fact)).items()
+            for name, (write, _, _) in _fields(cast(Any, type(event.fact))).items()
         },
     }
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
@@ -72,8 +72,8 @@ def _decode(stream: str, version: int, topic: str, state: bytes) -> Event:
             stream=stream,
             version=version,
             fact=_fact(FACTS[topic], data),
-            at=_time(envelope["time"]),
-            actor=_actor(**envelope["actor"]),
+            at=stored_moment(envelope["time"]),
+            actor=Actor(**envelope["actor"]),
             request_id=envelope["request_id"],
             workspace_id=envelope["workspace_id"],
         )
@@ -93,10 +93,6 @@ def subject_of(event: Event) -> str:
     return f"workspace/{workspace_id}" if workspace_id else event.stream
 
 
-def _actor(*, kind: str, id: str | None) -> Actor:  # noqa: A002 - the stored name
-    return Actor(kind, id)
-
-
 def _fact(kind: type[Fact], data: Mapping[str, Any]) -> Fact:
     known = _fields(cast(Any, kind))
     if data.keys() != known.keys():
@@ -113,10 +109,6 @@ def _fields(kind: Any) -> dict[str, tuple[Write, Read, tuple[type, ...]]]:
     """How each field of a fact is written, read and checked."""
     hints = get_type_hints(kind)
     return {field.name: _field(hints[field.name]) for field in fields(kind)}
-
-
-def _kind(fact: Fact) -> Any:
-    return type(fact)
 
 
 def _field(hint: Any) -> tuple[Write, Read, tuple[type, ...]]:
@@ -148,15 +140,8 @@ def _read_plain(value: Any, types: tuple[type, ...]) -> Any:
 
 def _read_time(value: Any, types: tuple[type, ...]) -> datetime | None:
     text = _read_plain(value, types)
-    return None if text is None else _time(text)
+    return None if text is None else stored_moment(text)
 
 
 def _read_strings(value: Any, types: tuple[type, ...]) -> tuple[str, ...]:
     return tuple(_read_plain(item, (str,)) for item in _read_plain(value, types))
-
-
-def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is not UTC:
-        raise ValueError("a time is not UTC")
-    return at
