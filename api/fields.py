@@ -128,9 +128,7 @@ Id = Annotated[str, Field(pattern=_whole(ID))]
 Name = Annotated[
     str, Field(min_length=1, max_length=200, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
 ]
-Title = Annotated[
-    str, Field(min_length=1, max_length=200, json_schema_extra=ON_ONE_LINE), AfterValidator(_plain)
-]
+Title = Name
 Text = Annotated[
     str, Field(min_length=1, max_length=4000, json_schema_extra=ON_LINES), AfterValidator(_lines)
 ]

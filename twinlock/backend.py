@@ -174,7 +174,7 @@ def kafka(settings: Settings) -> Any:
 def _member_states(twinlock: Twinlock) -> MemberStates:
     """What keeps the compacted topic of members."""
     settings = twinlock.settings
-    topic = replace(kafka(settings), topic=settings.topic + MEMBERS_SUFFIX, compacted=True)
+    topic = side_topic(settings, settings.topic + MEMBERS_SUFFIX, compacted=True)
     load = partial(twinlock.store.load, MemberMFA)
     return MemberStates(twinlock.store, twinlock.connect, topic, load)
 

@@ -24,10 +24,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.fields import ID
 from twinlock.adapters.keyring import BadKeys, MasterKeys
 from workers.checkpoints import SUFFIX
 
-ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import request, url_for
@@ -16,6 +16,7 @@ from api.fields import GivenTime
 from api.pages.event_words import in_words
 from api.pages.staff import Chip
 from api.shapes import AuditQuery
+from domain.times import rfc3339
 from projections.audit_trail import Filter
 
 LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?", re.ASCII)
@@ -97,8 +98,7 @@ def moment(text: str) -> datetime | None:
 
 def without_offset(text: str) -> str:
     """A time as the form has times, in UTC; anything else as it is."""
-    at = moment(text)
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else text
+    return rfc3339(moment(text)) or text
 
 
 def _in_utc(name: str, value: str) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiosmtpd.controller import Controller
 
+from domain.times import rfc3339
 from twinlock.dev.missing import CannotStart
 from twinlock.dev.ports import LOOPBACK, free_port, is_taken, split_address
 
@@ -125,7 +126,7 @@ class Mailbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """Keep a mail, once for each of its recipients; aiosmtpd calls this."""
         message = message_from_bytes(envelope.content, policy=modern)
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = rfc3339(datetime.now(UTC), "milliseconds")
         with self._arrived:
             for to in envelope.rcpt_tos:
                 self._mails.append(_mail(to, message, at))
