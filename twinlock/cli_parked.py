@@ -32,9 +32,7 @@ def list_(as_json: AsJson = False) -> None:
     table = Table("id", "model", "position", "reason", "parked at")
     for row in rows:
         place = "" if row.position is None else str(row.position)
-        table.add_row(
-            str(row.id), row.model, place, row.reason, f"{row.parked_at:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        table.add_row(str(row.id), row.model, place, row.reason, rfc3339(row.parked_at, "seconds"))
     Console().print(table)
 
 

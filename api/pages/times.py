@@ -23,7 +23,7 @@ def in_utc(time: datetime) -> str:
     """The time in UTC, in the reader's language."""
     locale = get_locale()
     form = FORMS["zh" if locale and locale.language == "zh" else "en"]
-    return f"{format_datetime(time, form, rebase=False)} UTC"
+    return f"{format_datetime(time, form)} UTC"
 
 
 def when(time: datetime) -> Markup:
