@@ -63,7 +63,7 @@ class MemberMFA:
     """What the member's stream says; `roles` are by workspace id, `left` is the one left last."""
 
     kind: ClassVar[str] = "member"
-    snapshot_version: ClassVar[int] = 2
+    snapshot_version: ClassVar[int] = 3
 
     id: str
     version: int = 0

@@ -20,7 +20,10 @@ KINDS = {
         audit_export.AuditExport,
     )
 }
-"""The aggregates whose streams exist, by the first part of a stream's name."""
+"""The aggregates whose streams exist, by the first part of a stream's name.
+
+Importing them here is what makes their facts known to whoever reads a log.
+"""
 
 EVENTS = "stored_events"
 """The table of the event store."""
