@@ -110,6 +110,8 @@ class Pipeline:
 
     def refuse_http(self, error: HTTPException) -> Response:
         """The framework's own refusals, in our words; `Allow` stays on a 405."""
+        if (error.code or 500) >= 500:
+            return self.fail(getattr(error, "original_exception", None) or error)
         known: dict[int | None, Refusal] = {
             404: NotFound("There is nothing at this address."),
             405: MethodNotAllowed("The address does not take this method."),
@@ -213,7 +215,10 @@ class Pipeline:
         now, status = time.perf_counter(), response.status_code
         seconds = now - (here.started_at or now)
         method, rule = (here.method, here.url_rule.rule) if here.url_rule else ("other", "none")
-        self.metrics.count(method, rule, status, seconds)
+        try:
+            self.metrics.count(method, rule, status, seconds)
+        except Exception as error:  # what was done stays done, and is answered
+            self._log.warning("uncounted", reason=type(error).__name__)
         self._log.info(
             "answered", method=method, route=rule, status=status, ms=round(seconds * 1000, 2)
         )

@@ -1,6 +1,8 @@
 """`twinlock serve`: granian in WSGI mode, stopped in order within ten seconds."""
 
+import os
 import socket
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -56,9 +58,16 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered. Raises OSError."""
-    Server(
+    server = Server(
         "twinlock.wsgi:create",
         settings.http,
         workers=settings.workers,
         blocking_threads=settings.threads,
-    ).serve()
+    )
+    if not settings.metrics:
+        server.serve()
+        return
+    with TemporaryDirectory(prefix="twinlock-counters-") as folder:
+        # The library looks at this when it is first imported: in the processes.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        server.serve()

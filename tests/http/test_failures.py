@@ -15,6 +15,7 @@ import structlog
 from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 
+from api.metrics import Metrics
 from tests.http.installation import Installation, Reply, installed
 from tests.http.routes import ROUTES, Route, Things
 from tests.support.parts import temporary_folder
@@ -212,6 +213,18 @@ def test_metrics_tell_what_is_left_to_do(here: Installation) -> None:
     assert 'twinlock_parked_records{model="standing-v1"} 1.0' in after
     assert "twinlock_mails_overdue 2.0" in after
     here.twinlock.database.execute("truncate parked, mail_queue")
+
+
+def test_what_was_done_is_answered_though_it_cannot_be_counted(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Metrics, "count", broken)
+    put = here.put("/v1/workspaces/uncounted", "host", {"name": "A workspace"})
+    assert put.status == 201
+    assert here.get("/healthz").status == 200
 
 
 def test_metrics_count_by_route_template(here: Installation) -> None:

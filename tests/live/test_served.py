@@ -3,19 +3,20 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from urllib.request import urlopen
 
 import pytest
 
 from domain.member_mfa import MemberMFA
 from tests.flow.histories import a_workspace, append, joined
-from tests.support.command_line import ROOT, environment, run_twinlock
-from tests.support.served import get, served
+from tests.support.command_line import run_twinlock
+from tests.support.served import get, served, serving
 from twinlock.composition import Twinlock
 
 __all__ = ["served"]
@@ -94,6 +95,21 @@ def test_a_stop_cuts_nobody_off(served: tuple[str, subprocess.Popen[bytes]]) -> 
     assert min(answered) > 0
 
 
+def test_the_processes_of_a_server_count_together(twinlock: Twinlock) -> None:
+    with serving(twinlock, METRICS="true", WORKERS="2") as (address, _):
+        asked = sum(get(address, "/readyz") == 200 for _ in range(30))
+        counts = {_counted(address, "/readyz") for _ in range(6)}
+    assert counts == {asked}
+
+
+def _counted(address: str, route: str) -> int:
+    with urlopen(f"http://{address}/metrics") as answer:
+        text = answer.read().decode()
+    found = re.search(rf'twinlock_requests_total{{.*route="{route}".*}} ([0-9.]+)', text)
+    assert found
+    return int(float(found[1]))
+
+
 def _until_refused(address: str) -> int:
     """How many requests were answered; raises where one that was taken is not."""
     count = 0
@@ -107,8 +123,6 @@ def test_an_address_that_is_taken_is_named_in_one_line(
     twinlock: Twinlock, served: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     address, _ = served
-    command = [sys.executable, "-m", "twinlock", "serve"]
-    env = environment(twinlock, HTTP=address)
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
-    said = f"twinlock: TWINLOCK_HTTP: {address}: Address already in use\n"
-    assert (done.returncode, done.stderr) == (2, said)
+    said = run_twinlock(twinlock, "serve", HTTP=address)
+    assert said.code == 2
+    assert said.err == f"twinlock: TWINLOCK_HTTP: {address}: Address already in use\n"

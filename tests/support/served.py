@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,11 +19,18 @@ from twinlock.composition import Twinlock
 @pytest.fixture
 def served(twinlock: Twinlock) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The server's address and its process."""
+    with serving(twinlock) as address_and_process:
+        yield address_and_process
+
+
+@contextmanager
+def serving(twinlock: Twinlock, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server with more settings: its address and its process, which is stopped at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [sys.executable, "-m", "twinlock", "serve"]
-    env = environment(twinlock, HTTP=address)
+    env = environment(twinlock, HTTP=address, **more)
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL) as server:
         try:
             until_ready(address)
