@@ -1,10 +1,13 @@
 """`twinlock serve`: granian in WSGI mode, stopped in order within ten seconds."""
 
+import errno
 import os
 import socket
+import time
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import structlog
 from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -15,6 +18,8 @@ from twinlock.settings import Settings
 
 STOP_SECONDS: Final = 8
 BACKLOG: Final = 1024
+FREED_SECONDS: Final = 12
+"""The processes of a server that was killed end by themselves within this."""
 
 
 class Server(MPServer):
@@ -27,16 +32,14 @@ class Server(MPServer):
     def __init__(self, target: str, address: str, **said: Any) -> None:
         """Listen, but serve nobody yet; raises OSError where the address cannot be had."""
         host, _, port = address.rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        at = (host.strip("[]"), int(port))
-        self._listener = socket.create_server(at, family=family, backlog=BACKLOG)
-        self._listener.setblocking(False)
+        host = host.strip("[]")
+        self._listener = _listening(host, int(port))
         super().__init__(
             target,
             factory=True,
             interface=Interfaces.WSGI,
-            address=at[0],
-            port=at[1],
+            address=host,
+            port=int(port),
             respawn_failed_workers=True,
             respawn_interval=0.5,
             workers_kill_timeout=STOP_SECONDS,
@@ -54,6 +57,24 @@ class Server(MPServer):
         """Take nobody new, and then stop the processes; they answer whom they have."""
         drain(self._listener)
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, once nobody else has the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    until = None
+    while True:
+        try:
+            listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            listener.setblocking(False)
+            return listener
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or (until and time.monotonic() > until):
+                raise
+        if until is None:
+            until = time.monotonic() + FREED_SECONDS
+            structlog.get_logger("serve").warning("address.taken", waits=FREED_SECONDS)
+        time.sleep(0.1)
 
 
 def serve(settings: Settings) -> None:

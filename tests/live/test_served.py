@@ -66,11 +66,13 @@ def test_streams_leave_room_for_requests_and_end_with_the_server(
 
 
 def test_nobody_serves_on_when_the_server_was_killed(
-    served: tuple[str, subprocess.Popen[bytes]],
+    twinlock: Twinlock, served: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     address, server = served
     os.kill(server.pid, signal.SIGKILL)
     server.wait(60)
+    with serving(twinlock, address) as (_, following):
+        assert following.poll() is None
     until = time.monotonic() + 60
     while _listens(address):
         assert time.monotonic() < until
@@ -125,4 +127,6 @@ def test_an_address_that_is_taken_is_named_in_one_line(
     address, _ = served
     said = run_twinlock(twinlock, "serve", HTTP=address)
     assert said.code == 2
-    assert said.err == f"twinlock: TWINLOCK_HTTP: {address}: Address already in use\n"
+    told, reason = said.err.splitlines()
+    assert '"event": "address.taken"' in told
+    assert reason == f"twinlock: TWINLOCK_HTTP: {address}: Address already in use"

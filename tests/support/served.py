@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from tests.support.command_line import ROOT, environment
 from twinlock.composition import Twinlock
+from twinlock.dev.ports import LOOPBACK, free_port
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def served(twinlock: Twinlock) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 @contextmanager
-def serving(twinlock: Twinlock, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(
+    twinlock: Twinlock, address: str = "", **more: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server with more settings: its address and its process, which is stopped at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = address or f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "twinlock", "serve"]
     env = environment(twinlock, HTTP=address, **more)
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL) as server:
