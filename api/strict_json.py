@@ -49,7 +49,7 @@ class StrictRequest(Request):
         return self.mimetype == "application/x-www-form-urlencoded"
 
     def get_json(self, *_: Any, **__: Any) -> Any:
-        """The body as a JSON object; what flask-openapi asks for. No body is an empty object."""
+        """The body as a JSON object; no body is an empty one."""
         body = self.body()
         if not body:
             return {}

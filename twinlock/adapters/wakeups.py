@@ -10,10 +10,8 @@ from domain.refusals import Unavailable
 from twinlock.adapters.database import Database, connect_arguments
 from twinlock.adapters.recorder import CHANNEL
 
-POLL: Final = 0.25
-"""Seconds after which a reader looks by itself: a wake-up may be lost, an event is not."""
-
-
+AWAY: Final = 0.25
+"""Seconds without a wake-up where the database is away: one may be lost, an event is not."""
 GATHER: Final = 0.005
 """Seconds between two wake-ups of one process: an append alone is told at once, a burst together.
 
@@ -64,18 +62,18 @@ class Notifier:
                 self._database.execute(f"notify {CHANNEL}")
                 time.sleep(GATHER)
             except Unavailable:
-                time.sleep(POLL)  # readers poll meanwhile
+                time.sleep(AWAY)  # readers look by themselves meanwhile
 
 
 class Wakeups:
     """LISTENs on a connection of its own; listen first, then read, then wait."""
 
     def __init__(self, uri: str) -> None:
-        """Connect at the first wait."""
+        """Connect to nothing yet."""
         self._uri = uri
         self._connection: psycopg.Connection[Any] | None = None
 
-    def wait(self, timeout: float = POLL) -> bool:
+    def wait(self, timeout: float) -> bool:
         """Sleep until something was appended or `timeout` seconds passed; says which."""
         if self._connection is None:
             self.listen()
