@@ -16,12 +16,12 @@ from email.message import EmailMessage
 from email.policy import default as modern
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from aiosmtpd.controller import Controller
 
-from domain.times import rfc3339
 from twinlock.dev.missing import CannotStart
 from twinlock.dev.ports import LOOPBACK, free_port, is_taken, split_address
 
@@ -67,7 +67,12 @@ class Mailbox:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         """Stop both servers."""
         self.stop()
 
@@ -126,7 +131,7 @@ class Mailbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """Keep a mail, once for each of its recipients; aiosmtpd calls this."""
         message = message_from_bytes(envelope.content, policy=modern)
-        at = rfc3339(datetime.now(UTC), "milliseconds")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self._arrived:
             for to in envelope.rcpt_tos:
                 self._mails.append(_mail(to, message, at))
