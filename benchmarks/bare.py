@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import pyotp
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask, request
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from psycopg_pool import ConnectionPool
 
 from twinlock.adapters.passes import ALGORITHM, ONLY_EDDSA
-from twinlock.serve import Server
+from twinlock.serve import BACKLOG
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -83,7 +86,18 @@ def _sealed_secret() -> Callable[[], str]:
 
 def main(address: str) -> None:
     """Serve them as `twinlock serve` serves Twinlock."""
-    Server("benchmarks.bare:create", address, workers=WORKERS, blocking_threads=THREADS).serve()
+    host, _, port = address.rpartition(":")
+    Granian(
+        "benchmarks.bare:create",
+        factory=True,
+        address=host,
+        port=int(port),
+        interface=Interfaces.WSGI,
+        workers=WORKERS,
+        blocking_threads=THREADS,
+        backlog=BACKLOG,
+        log_level=LogLevels.warning,
+    ).serve()
 
 
 if __name__ == "__main__":

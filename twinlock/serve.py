@@ -4,86 +4,59 @@ import errno
 import os
 import socket
 import time
+from contextlib import suppress
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from twinlock.adapters.listening import drain
+from twinlock.adapters.listening import TAKE_NOBODY
 from twinlock.settings import Settings
 
 STOP_SECONDS: Final = 8
 BACKLOG: Final = 1024
 FREED_SECONDS: Final = 12
 """The processes of a server that was killed end by themselves within this."""
+SETTLED_SECONDS: Final = 0.25
+"""In which a handshake under way ends, and its request arrives."""
 
 
 class Server(MPServer):
-    """Its processes share one queue of connections, which outlives each of them.
-
-    The library has such a queue on other systems; on Linux it gives each process one of its own,
-    and lets another server have the same address.
-    """
-
-    def __init__(self, target: str, address: str, **said: Any) -> None:
-        """Listen, but serve nobody yet; raises OSError where the address cannot be had."""
-        host, _, port = address.rpartition(":")
-        host = host.strip("[]")
-        self._listener = _listening(host, int(port))
-        super().__init__(
-            target,
-            factory=True,
-            interface=Interfaces.WSGI,
-            address=host,
-            port=int(port),
-            respawn_failed_workers=True,
-            respawn_interval=0.5,
-            workers_kill_timeout=STOP_SECONDS,
-            log_level=LogLevels.warning,
-            **said,
-        )
-
-    def _init_shared_socket(self) -> None:
-        self._ssp = None
-        self._sso = self._listener
-        holder = SocketHolder(self._listener.fileno(), False, BACKLOG)  # type: ignore[call-arg]
-        self._shd = holder  # type: ignore[assignment]
+    """Cuts nobody off at its end."""
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Take nobody new, and then stop the processes; they answer whom they have."""
-        drain(self._listener)
+        for process in self.wrks:
+            with suppress(ProcessLookupError):
+                os.kill(process.inner.pid, TAKE_NOBODY)
+        time.sleep(SETTLED_SECONDS)
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """The socket, once nobody else has the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    until = None
-    while True:
-        try:
-            listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-            listener.setblocking(False)
-            return listener
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or (until and time.monotonic() > until):
-                raise
-        if until is None:
-            until = time.monotonic() + FREED_SECONDS
-            structlog.get_logger("serve").warning("address.taken", waits=FREED_SECONDS)
-        time.sleep(0.1)
-
-
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are answered. Raises OSError."""
+    """Serve until SIGTERM or SIGINT; requests under way are answered.
+
+    Raises OSError where the address cannot be had.
+    """
+    host, _, port = settings.http.rpartition(":")
+    host = host.strip("[]")
+    _wait_until_free(host, int(port))
     server = Server(
         "twinlock.wsgi:create",
-        settings.http,
+        factory=True,
+        address=host,
+        port=int(port),
+        interface=Interfaces.WSGI,
         workers=settings.workers,
         blocking_threads=settings.threads,
+        backlog=BACKLOG,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=STOP_SECONDS,
+        log_level=LogLevels.warning,
     )
     if not settings.metrics:
         server.serve()
@@ -92,3 +65,20 @@ def serve(settings: Settings) -> None:
         # The library looks at this when it is first imported: in the processes.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         server.serve()
+
+
+def _wait_until_free(host: str, port: int) -> None:
+    """The server itself would share an address that is served already, and nobody would notice."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    until = None
+    while True:
+        try:
+            socket.create_server((host, port), family=family).close()
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or (until and time.monotonic() > until):
+                raise
+        if until is None:
+            until = time.monotonic() + FREED_SECONDS
+            structlog.get_logger("serve").warning("address.taken", waits=FREED_SECONDS)
+        time.sleep(0.1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from api.app import create_app
 from twinlock import logs
+from twinlock.adapters.listening import TAKE_NOBODY, drop_beginnings
 from twinlock.backend import backend
 from twinlock.composition import build
 from twinlock.settings import Settings
@@ -26,7 +27,7 @@ def create() -> "WSGIApplication":
     _end_with_the_server()
     handed = backend(build(Settings.read()))
     if threading.current_thread() is threading.main_thread():
-        _tell_the_end(handed.streams.stopping)
+        _hear_of_the_end(handed.streams.stopping)
     return create_app(handed).wsgi_app
 
 
@@ -48,18 +49,22 @@ def _watch(server: int | None) -> None:
     os._exit(1)
 
 
-def _tell_the_end(stopping: threading.Event) -> None:
-    """Have streams end when the server is told to: it would wait for them.
+def _hear_of_the_end(stopping: threading.Event) -> None:
+    """Take nobody new before the end, and have streams end at it: the server waits for them.
 
-    The handlers are the server's own; Python writes the numbers of signals to this pipe as well.
+    Handlers are the server's own; Python writes the numbers of signals to this pipe as well.
     """
+    signal.signal(TAKE_NOBODY, lambda *_: None)
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
 
     def listen() -> None:
         while not stopping.is_set():
-            if ENDING & set(os.read(told, 64)):
+            numbers = set(os.read(told, 64))
+            if TAKE_NOBODY in numbers:
+                drop_beginnings()
+            if ENDING & numbers:
                 stopping.set()
 
     threading.Thread(target=listen, name="twinlock-ending", daemon=True).start()
