@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 
 from domain.refusals import Unavailable
-from twinlock.adapters.database import Unfit
+from twinlock.adapters.database import Unfit, told
 from twinlock.adapters.faults import named
 from twinlock.backend import kafka, outbox
 from twinlock.composition import Twinlock, build
@@ -18,9 +18,7 @@ from twinlock.settings import Settings
 from workers.ports import LogUnavailable
 
 SKEW_SECONDS: Final = 2.0
-MEND: Final = {
-    name: f"Is the server up, and TWINLOCK_{name} right?" for name in ("DATABASE", "KAFKA", "SMTP")
-}
+MEND: Final = "Is the server up, and TWINLOCK_{} right?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +42,23 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _findings(twinlock: Twinlock) -> Iterator[Finding]:
     settings = twinlock.settings
-    yield _check("database", lambda: _database(twinlock))
-    yield _check("clock", lambda: _clock(twinlock))
-    yield _check("keys", lambda: _keys(twinlock))
-    yield _check("broker", lambda: _broker(settings))
-    yield _check("mail", lambda: _mail(settings))
+    uri = twinlock.database.uri
+    yield _check("database", uri, lambda: _database(twinlock))
+    yield _check("clock", uri, lambda: _clock(twinlock))
+    yield _check("keys", uri, lambda: _keys(twinlock))
+    yield _check("broker", uri, lambda: _broker(settings))
+    yield _check("mail", uri, lambda: _mail(settings))
 
 
-def _check(name: str, look: Callable[[], str]) -> Finding:
+def _check(name: str, uri: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, look())
     except (Unfit, _Ill) as error:
         return Finding(name, False, str(error))
-    except Unavailable as error:
-        mend = f" {MEND['DATABASE']}" if name == "database" else ""
-        return Finding(name, False, error.detail + mend)
-    except (OSError, psycopg.Error, smtplib.SMTPException) as error:
-        mend = MEND["SMTP" if name == "mail" else "DATABASE"]
-        return Finding(name, False, f"cannot be reached ({named(error)}). {mend}")
+    except (Unavailable, psycopg.Error) as error:
+        return Finding(name, False, told(error, uri))
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding(name, False, f"cannot be reached ({named(error)}). {MEND.format('SMTP')}")
 
 
 class _Ill(Exception):
@@ -86,6 +83,7 @@ def _clock(twinlock: Twinlock) -> str:
 
 
 def _keys(twinlock: Twinlock) -> str:
+    twinlock.check_database()
     twinlock.check_keys()
     published = len(twinlock.passes.jwks()["keys"])
     with twinlock.connect() as connection:
@@ -100,7 +98,7 @@ def _broker(settings: Settings) -> str:
     try:
         topics = kafka(settings).topics()
     except LogUnavailable as error:
-        raise _Ill(f"cannot be reached ({error}). {MEND['KAFKA']}") from None
+        raise _Ill(f"cannot be reached ({error}). {MEND.format('KAFKA')}") from None
     there = "is there" if settings.topic in topics else "will be made by the relay"
     return f"{settings.kafka} answers; the topic {settings.topic} {there}"
 

@@ -11,7 +11,7 @@ from commands.ports import Context
 from domain.facts import Actor
 from domain.refusals import Malformed, Refusal, Unavailable
 from twinlock import logs
-from twinlock.adapters.database import Unfit
+from twinlock.adapters.database import Unfit, told
 from twinlock.composition import Twinlock, build
 from twinlock.settings import Settings, WrongSetting
 
@@ -57,15 +57,11 @@ def opened(*, migrated: bool = True) -> Iterator[Twinlock]:
         yield twinlock
     except Unfit as error:
         fail(str(error), AWAY)
-    except Unavailable as error:
-        fail(error.detail or "not available now", AWAY)
+    except (Unavailable, psycopg.Error) as error:
+        fail(told(error, twinlock.database.uri), AWAY)
     except Refusal as error:
         code = WRONG if isinstance(error, Malformed) else REFUSED
         fail(error.detail or error.slug, code)
-    except psycopg.OperationalError:
-        fail("the database cannot be reached", AWAY)
-    except psycopg.Error as error:
-        fail(f"the database refused ({type(error).__name__})", AWAY)
     finally:
         twinlock.close()
 

@@ -1,6 +1,7 @@
 """The command line: what it prints, how it fails, and its exit codes."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 from domain.member_mfa import MemberMFA
 from tests.flow.conftest import sweep
 from tests.support.command_line import on_a_terminal
+from tests.support.parts import fresh_database
 from twinlock.cli import app
 from twinlock.composition import Twinlock
 
@@ -119,6 +121,30 @@ def test_the_doctor_tells_programs_too(run: Run, monkeypatch: pytest.MonkeyPatch
     parts = {one["name"]: one["well"] for one in told}
     assert parts.pop("mail") is False
     assert parts == dict.fromkeys(("database", "clock", "keys", "broker"), True)
+
+
+def test_what_befell_the_database_is_said_by_each_command(
+    run: Run, twinlock: Twinlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINLOCK_DATABASE", twinlock.database.uri + "_none")
+    why = "DATABASE: the server has no such database"
+    for command in ("migrate", "serve"):
+        ended = run(command)
+        assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (3, f"twinlock: {why}")
+    doctor = run("doctor").stdout
+    for part in ("database", "clock", "keys"):
+        assert f"FAIL  {part:<9} {why}\n" in doctor
+
+
+def test_the_doctor_looks_for_keys_behind_the_schema_only(
+    run: Run, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fresh_database(postgres_server) as empty:
+        monkeypatch.setenv("TWINLOCK_DATABASE", empty)
+        ended = run("doctor")
+    assert "database.refused" not in ended.stderr
+    for part in ("database", "keys"):
+        assert re.search(rf"^FAIL  {part} .*; run: twinlock migrate$", ended.stdout, re.MULTILINE)
 
 
 @LEFT_OPEN

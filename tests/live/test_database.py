@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from domain.member_facts import Registered
@@ -24,6 +25,7 @@ from twinlock.adapters.database import (
     Unfit,
     refuse_forgetful,
     refuse_standby,
+    told,
 )
 from twinlock.composition import Twinlock, build
 from twinlock.dev.postgres import Postgres
@@ -152,6 +154,38 @@ def test_a_pool_opens_late_so_that_it_survives_a_fork_and_an_absent_server() -> 
         database.fetch("select 1")
     assert time.monotonic() - begun < SOON
     database.close()
+
+
+@pytest.fixture(scope="module")
+def choosy(server: Postgres) -> str:
+    """The URI of a server that asks a stranger for no password, and lets somebody barred not in."""
+    rules = server.folder / "data/pg_hba.conf"
+    own = "host all stranger all trust\nhost all barred all reject\n"
+    rules.write_text(own + rules.read_text())
+    server.restart()
+    return server.uri
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"password": "marked"}, "the server refused the password, or knows no such role"),
+        ({"password": ""}, "the server refused the password, or knows no such role"),
+        ({"user": "stranger"}, "the server knows no such role"),
+        ({"user": "barred"}, "the server lets nobody in from here"),
+        ({"dbname": "none"}, "the server has no such database"),
+        ({"sslmode": "require"}, "no TLS comes about"),
+        ({"host": "twinlock.invalid"}, "no host is found by that name"),
+        ({"port": "1"}, "nobody listens there"),
+        ({}, "the server did not answer in time"),
+    ],
+)
+def test_why_the_database_is_away_is_said_in_words_of_ours(
+    choosy: str, changed: dict[str, str], said: str
+) -> None:
+    away = Unavailable("The database did not answer.")
+    away.__cause__ = psycopg.OperationalError("marked")
+    assert told(away, make_conninfo(choosy, **changed)).startswith(f"DATABASE: {said}")
 
 
 def test_a_forgetful_server_is_refused(server: Postgres) -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL connections that fail fast: a frozen server costs seconds and not minutes."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,16 @@ PATIENCE = 2.0
 """Seconds that a request waits for a connection, and for a statement."""
 HASTE = 0.2
 """Seconds that a request waits for a connection while the database is known to be away."""
+WHY_AWAY = {
+    "password": "the server refused the password, or knows no such role",
+    'role ".*" does not exist': "the server knows no such role",
+    'database ".*" does not exist': "the server has no such database",
+    "pg_hba": "the server lets nobody in from here, as this role, or without TLS (pg_hba.conf)",
+    "SSL|certificate": "no TLS comes about: see sslmode and sslrootcert, and the certificate",
+    "resolve host|translate host": "no host is found by that name",
+    "Connection refused|No such file": "nobody listens there",
+}
+"""What a failure to connect is called, by a word of the driver's, the most telling first."""
 MOST_DELETED = 1000
 MIGRATION = 0x54574D4947
 """Key of the advisory lock under which the schema is made."""
@@ -194,6 +205,22 @@ class Database:
         if self._away_since is not None:
             log.info("database.back", seconds=round(time.monotonic() - self._away_since, 1))
             self._away_since = None
+
+
+def told(error: Unavailable | psycopg.Error, uri: str) -> str:
+    """One line about what went wrong, in words of ours: the driver's may hold the URI."""
+    if isinstance(error, Unavailable):
+        if not isinstance(error.__cause__, psycopg.Error):
+            return error.detail or "not available now"
+        error = error.__cause__
+    if not isinstance(error, OperationalError):
+        return f"DATABASE: the server refused ({type(error).__name__})"
+    try:
+        psycopg.connect(**connect_arguments(uri)).close()
+    except OperationalError as failed:
+        said = (words for mark, words in WHY_AWAY.items() if re.search(mark, str(failed)))
+        return f"DATABASE: {next(said, 'no connection comes about')}"
+    return "DATABASE: the server did not answer in time"
 
 
 class Unfit(Exception):
