@@ -27,8 +27,9 @@ def rotate(
 ) -> None:
     """Wrap every data key under the first master key, while serving.
 
-    Put the new key first and leave the old one behind it, restart or use MASTER_KEY_FILE, rotate,
-    and take the old one away when `keys status` shows that nothing is under it.
+    Put the new key behind the old one and restart every process, then in front and restart again;
+    in a MASTER_KEY_FILE that all of them read, put it in front at once. Rotate, and take the old
+    one away when `keys status` shows that nothing is under it.
     """
     with opened() as twinlock:
         if passes:

@@ -13,7 +13,7 @@ from domain.refusals import Unavailable
 from twinlock.adapters.database import Unfit, told
 from twinlock.adapters.faults import named
 from twinlock.backend import kafka, outbox
-from twinlock.composition import Twinlock, build
+from twinlock.composition import Twinlock, build, keyring
 from twinlock.settings import Settings
 from workers.ports import LogUnavailable
 
@@ -84,11 +84,13 @@ def _clock(twinlock: Twinlock) -> str:
 
 def _keys(twinlock: Twinlock) -> str:
     twinlock.check_database()
-    twinlock.check_keys()
-    published = len(twinlock.passes.jwks()["keys"])
     with twinlock.connect() as connection:
         counts = twinlock.vault.key_ids(connection)
-    wrapped = ", ".join(f"{count} under {key}" for key, count in counts.items())
+    wrapped = ", ".join(f"{count} under {key}" for key, count in sorted(counts.items()))
+    if missing := counts.keys() - keyring(twinlock.settings).ids:
+        raise _Ill(f"data keys: {wrapped}; missing master keys: {', '.join(sorted(missing))}")
+    twinlock.check_keys()
+    published = len(twinlock.passes.jwks()["keys"])
     return f"data keys: {wrapped}; {published} pass keys published"
 
 

@@ -147,6 +147,15 @@ def test_the_doctor_looks_for_keys_behind_the_schema_only(
         assert re.search(rf"^FAIL  {part} .*; run: twinlock migrate$", ended.stdout, re.MULTILINE)
 
 
+def test_the_doctor_names_the_master_keys_that_are_missing(run: Run, twinlock: Twinlock) -> None:
+    row = "insert into vault_keys (owner, key_id, wrapped) values (%s, %s, '')"
+    for number, key_id in enumerate(("k0", "k1", "k3")):
+        twinlock.database.execute(row, (f"member/m{number}", key_id))
+    counted = "1 under k0, 2 under k1, 1 under k3"
+    missing = f"FAIL  keys      data keys: {counted}; missing master keys: k0, k3\n"
+    assert missing in run("doctor").stdout
+
+
 @LEFT_OPEN
 @pytest.mark.kafka
 def test_the_doctor_asks_any_broker_for_the_topic(

@@ -66,6 +66,11 @@ class Keyring:
         """The id of the key that wraps now."""
         return self._keys.current
 
+    @property
+    def ids(self) -> set[str]:
+        """The ids of all keys that open."""
+        return set(self._keys.by_id)
+
     def reload(self) -> None:
         """Read the file again; what can't be read leaves the keys as they are."""
         if self._file is None:
