@@ -6,6 +6,7 @@ Twinlock's own processes are stand-ins here: this is about who is started, watch
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 match sys.argv[1:]:
     case ["migrate"]:
-        pass
+        assert not os.path.exists(".env")
     case ["demo", "seed"]:
         members = [{{"member_id": "m", "email": "m@example.com", "role": "owner", "bound": True}}]
         print(json.dumps({{"tokens": {{"host": "t"}}, "workspace_id": "w", "members": members}}))
@@ -93,8 +94,8 @@ def address(uri: str) -> tuple[str, int]:
 def checkout() -> Iterator[Path]:
     """A folder like a checkout, with stand-ins."""
     with temporary_folder() as folder:
-        (folder / "twinlock").symlink_to(ROOT / "twinlock")
-        (folder / "Makefile").symlink_to(ROOT / "Makefile")
+        for name in ("twinlock", "domain", "Makefile"):
+            (folder / name).symlink_to(ROOT / name)
         (folder / "bin").mkdir()
         (folder / "bin/twinlock").write_text(STAND_IN)
         (folder / "bin/twinlock").chmod(0o700)
@@ -103,6 +104,7 @@ def checkout() -> Iterator[Path]:
 
 @pytest.fixture
 def running(checkout: Path) -> Iterator[Running]:
+    (checkout / ".env").write_text("TWINLOCK_KAFKA=127.0.0.1:1\n")
     run = start(checkout, f"127.0.0.1:{free_port()}")
     yield run
     if run.process.poll() is None:
@@ -118,6 +120,31 @@ def test_a_run_says_where_everything_is(running: Running) -> None:
     with psycopg.connect(facts["database"]) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     assert listens(*address(facts["mailbox_url"]))
+
+
+@pytest.mark.parametrize(
+    ("line", "database"),
+    [
+        ("TWINLOCK_DATABASE=postgresql://production", "none"),
+        ("export twinlock_database = postgresql://production", "none"),
+        ("#TWINLOCK_DATABASE=postgresql://production", "demonstration"),
+        ("TWINLOCK_ISSUER=Shop", "demonstration"),
+    ],
+)
+def test_a_command_leaves_the_database_to_the_env_file_that_names_one(
+    checkout: Path, line: str, database: str
+) -> None:
+    (checkout / "var").mkdir()
+    (checkout / "var/run.env").write_text("TWINLOCK_DATABASE=demonstration\n")
+    (checkout / ".venv/bin").mkdir(parents=True)
+    python = checkout / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "${TWINLOCK_DATABASE:-none}"\n')
+    python.chmod(0o700)
+    (checkout / ".env").write_text(f"{line}\n")
+    shutil.copy(ROOT / "bin/twinlock", checkout / "bin/twinlock")
+    env = {"PATH": os.environ["PATH"]}
+    ran = subprocess.run(["bin/twinlock", "doctor"], cwd=checkout, env=env, capture_output=True)
+    assert ran.stdout.decode().strip() == database
 
 
 def test_what_a_run_writes_is_for_its_owner_alone(running: Running) -> None:
@@ -212,7 +239,7 @@ def test_a_run_that_is_killed_leaves_nobody_behind(running: Running) -> None:
 
 def test_the_death_of_a_part_ends_the_run_and_is_named(running: Running) -> None:
     running.facts()
-    deadline, file = time.monotonic() + 60, running.folder / "worker.pid"
+    deadline, file = time.monotonic() + 60, running.folder / "var/worker.pid"
     while not file.exists() or not file.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -246,7 +273,8 @@ def test_a_second_run_in_the_same_checkout_is_refused(running: Running) -> None:
 def test_a_taken_port_is_said_with_the_mend(running: Running) -> None:
     running.facts()
     with temporary_folder() as folder:
-        (folder / "twinlock").symlink_to(ROOT / "twinlock")
+        for name in ("twinlock", "domain"):
+            (folder / name).symlink_to(ROOT / name)
         status, line = start(folder, running.http).ends()
     assert status == 1
     assert f"{running.http} is taken" in line

@@ -123,7 +123,7 @@ class Run:
 
     def _start(self, name: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         log = LOGS / f"{name}.log"
-        process = child.start([TWINLOCK, name], log=log, env=os.environ | env, cwd=ROOT)
+        process = child.start([TWINLOCK, name], log=log, env=os.environ | env, cwd=VAR)
         self._expect(f"twinlock {name}", lambda: process, log)
         return process
 
@@ -141,7 +141,7 @@ class Run:
         return {"host_app_url": f"http://{listen}"}
 
     def _settings(self) -> dict[str, str]:
-        """The settings of the processes; what the environment says of these two, holds."""
+        """The settings of the processes, which run in var/: a `.env` beside it is for others."""
         return {
             "TWINLOCK_DATABASE": self._database,
             "TWINLOCK_KAFKA": self._kafka,
@@ -249,7 +249,7 @@ def _once(*arguments: str, env: Mapping[str, str]) -> str:
         done = subprocess.run(
             [TWINLOCK, *arguments],
             env=os.environ | env,
-            cwd=ROOT,
+            cwd=VAR,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=sink,
