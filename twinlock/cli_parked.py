@@ -13,7 +13,8 @@ from twinlock.running import REFUSED, AsJson, fail, opened
 from workers import mail_queue, parking
 
 parked = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
-Id = Annotated[int, typer.Argument(help="As `parked list` shows it.")]
+ID = typer.Argument(help="As `parked list` shows it.")
+Id = Annotated[int, ID]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,12 +66,14 @@ def retry(id_: Id) -> None:
 
 
 @parked.command()
-def discard(id_: Id) -> None:
-    """Forget a parked record."""
+def discard(ids: Annotated[list[int], ID]) -> None:
+    """Forget parked records."""
     with opened() as twinlock, twinlock.connect() as connection:
-        if not parking.discard(connection, id_):
-            fail("no such record", REFUSED)
-    typer.echo(f"discarded: {id_}")
+        gone = parking.discard(connection, ids)
+    for id_ in sorted(gone):
+        typer.echo(f"discarded: {id_}")
+    if missing := sorted(set(ids) - gone):
+        fail(f"no such record: {', '.join(map(str, missing))}", REFUSED)
 
 
 def _told(row: parking.ParkedRow) -> dict[str, Any]:

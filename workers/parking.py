@@ -116,9 +116,10 @@ def retry(connection: Connection[Any], model: Model, row: ParkedRow) -> None:
         cursor.execute("DELETE FROM parked WHERE id = %s", (row.id,))
 
 
-def discard(connection: Connection[Any], id_: int) -> bool:
-    """Forget a parked record; says whether there was one."""
-    return connection.execute("DELETE FROM parked WHERE id = %s", (id_,)).rowcount > 0
+def discard(connection: Connection[Any], ids: Sequence[int]) -> set[int]:
+    """Forget parked records; answers which of them there were."""
+    query = "DELETE FROM parked WHERE id = ANY(%s::bigint[]) RETURNING id"
+    return {row[0] for row in connection.execute(query, (list(ids),))}
 
 
 def _apply(cursor: Cursor[Any], model: Model, one: StoredRecord) -> None:

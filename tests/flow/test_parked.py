@@ -12,7 +12,10 @@ from tests.flow.conftest import Running
 from tests.flow.histories import accepted, append, bound, joined
 from tests.flow.test_projector import refusing
 from tests.support.command_line import run_twinlock
-from workers.parking import ParkedRow, parked_records
+from twinlock.composition import Twinlock
+from workers.judging import Parked
+from workers.parking import ParkedRow, park, parked_records
+from workers.ports import Delivery
 
 pytestmark = pytest.mark.live
 STANDING, TICKETS, AUDIT = MODELS
@@ -70,6 +73,17 @@ def test_an_event_of_a_future_release_waits_for_it(embedded: Running) -> None:
     said = run_twinlock(twinlock, "replay", "--from-position", "3")
     assert "mfa.bound.v9" in said.out.splitlines()[0]
     assert len(said.out.splitlines()) == last - 2
+
+
+def test_records_are_discarded_together(twinlock: Twinlock) -> None:
+    with twinlock.connect() as connection, connection.cursor() as cursor:
+        records = (Delivery(0, offset, "", b"{}") for offset in range(3))
+        park(cursor, "standing-v1", [Parked(record, "not in the store") for record in records])
+        first, second, third = (row.id for row in parked_records(connection))
+        said = run_twinlock(twinlock, "parked", "discard", str(third), "99", str(first))
+        assert (said.code, said.err) == (1, "twinlock: no such record: 99\n")
+        assert said.out == f"discarded: {first}\ndiscarded: {third}\n"
+        assert [row.id for row in parked_records(connection)] == [second]
 
 
 @pytest.mark.parametrize("what", ["show", "retry", "discard"])
