@@ -19,6 +19,7 @@ from projections.models import MODELS, Model
 from projections.progress import complete_up_to, visible, wait_visible
 from tests.flow.conftest import Running
 from tests.flow.histories import a_workspace, accepted, append, bound, joined
+from tests.flow.installation import ROOT
 from twinlock.adapters.kafka import PARTITIONS, partition_of
 from workers.cloud_events import serialized
 from workers.parking import NotOurs, StillFails, parked_record, parked_records, retry
@@ -106,6 +107,19 @@ def test_a_position_that_no_event_has_is_passed(running: Running) -> None:
         connection.execute("SELECT nextval('stored_events_notification_id_seq')")
     head = running.twinlock.store.head()
     seen(running, head)
+
+
+def test_after_a_restore_without_kafka_positions_go_on_far_beyond(embedded: Running) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    line = page.partition("`SELECT setval")[2].partition("`")[0]
+    told = a_workspace(embedded.twinlock, ["m1"])
+    with embedded.twinlock.connect() as connection:
+        connection.execute(f"SELECT setval{line}".encode())
+    fresh = append(embedded.twinlock, MemberMFA, "m2", *joined("m2"))
+    assert fresh > told + 1_000_000
+    embedded.project()
+    for model in MODELS:
+        seen(embedded, fresh, model)
 
 
 def test_nothing_is_visible_where_no_worker_ever_ran(embedded: Running) -> None:
