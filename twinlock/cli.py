@@ -16,8 +16,8 @@ from twinlock import (
 
 EXIT_CODES = """
 Exit codes: 0 done; 1 refused, or a check failed; 2 a setting or an argument is missing or wrong;
-3 the database is away, not migrated or unfit; 4 a file or a topic could not be finished;
-5 nothing is wrong, but not everything could be compared.
+3 the database is away, not migrated or unfit, or refuses; 4 a file or a topic could not be
+finished; 5 nothing is wrong, but not everything could be compared.
 
 Settings are environment variables with the prefix TWINLOCK_. NO_COLOR is honoured.
 """

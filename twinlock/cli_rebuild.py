@@ -27,7 +27,7 @@ def rebuild(name: Name, only_check: Check = False) -> None:
     Queries are answered all along, and no mail is sent: the mail queue is no read model.
 
     Exit codes: 0 done, or, with --check, both are the same; 1 they differ, or another rebuild is
-    under way; 2 no such read model; 3 the database is away.
+    under way; 2 no such read model; 3 the database is away, or refuses.
     """
     models = rebuilding.named(MODELS)
     if name not in models:

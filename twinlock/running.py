@@ -21,7 +21,7 @@ REFUSED: Final = 1
 WRONG: Final = 2
 """Settings or arguments are missing or wrong."""
 AWAY: Final = 3
-"""The database is away, not migrated or unfit."""
+"""The database is away, not migrated or unfit, or refuses."""
 BROKEN_OFF: Final = 4
 """A file or a topic could not be finished; of a file nothing is left."""
 UNCHECKED: Final = 5
