@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from twinlock.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 Services = dict[str, dict[str, Any]]
 
@@ -83,7 +85,20 @@ def test_no_secret_has_a_default(compose: dict[str, Any], services: Services) ->
     for part in services.values():
         for name, value in part["environment"].items() if "environment" in part else []:
             if re.search("PASSWORD|KEY|TOKEN|SECRET|DATABASE", name):
-                assert name.endswith("_FILE") or ":?" in str(value), name
+                assert name.endswith("_FILE") or ":?" in str(value) or value == f"${{{name}:-}}"
+
+
+def test_every_setting_of_a_service_can_be_given(services: Services) -> None:
+    settings = {f"TWINLOCK_{name.upper()}" for name in Settings.model_fields}
+    given = services["api"]["environment"]
+    assert set(given) == settings - {"TWINLOCK_MASTER_KEY", "TWINLOCK_DEMO"}
+    fixed = {name for name, value in given.items() if not value.startswith(f"${{{name}:-")}
+    assert fixed == {"TWINLOCK_HTTP", "TWINLOCK_MASTER_KEY_FILE"}
+
+
+def test_who_may_need_a_server_of_others_is_let_out(services: Services) -> None:
+    inside = {name for name, part in services.items() if part["networks"] == ["inside"]}
+    assert inside == {"postgres", "kafka"}
 
 
 def test_volumes_and_networks_are_declared(compose: dict[str, Any], services: Services) -> None:
