@@ -22,7 +22,7 @@ log = structlog.get_logger()
 def keep_going(name: str, session: Callable[[], None], stop: Event) -> None:
     """Run sessions until `stop`; the pauses between failing ones grow to two seconds.
 
-    A fault is said once, not at each attempt, and so is the recovery.
+    A fault is said once, not at each attempt.
     """
     said: str | None = None
     pause = FIRST_PAUSE

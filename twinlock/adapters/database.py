@@ -203,7 +203,8 @@ class Database:
     def _note_return(self) -> None:
         """The database answers; after a failure, say so once."""
         if self._away_since is not None:
-            log.info("database.back", seconds=round(time.monotonic() - self._away_since, 1))
+            noticed = round(time.monotonic() - self._away_since, 1)  # not when it came back
+            log.info("database.back", noticed_after_seconds=noticed)
             self._away_since = None
 
 
