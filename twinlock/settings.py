@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     staff_workspace: str | None = None
     """The workspace in which the roles support, auditor and analyst count."""
     demo: bool = False
-    """Allows `twinlock demo`; never in production."""
+    """Allows `twinlock demo`, and opens a sign-in by password at /sign-in; never in production."""
     metrics: bool = False
     """Serves /metrics."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
