@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -34,8 +35,10 @@ def drop_beginnings() -> None:
     """Let no connection begin at any socket that this process listens on.
 
     Whoever would begin one asks again after a second (RFC 6298), and is refused by then or is
-    answered by who listens there.
+    answered by who listens there. On Linux alone: elsewhere it does nothing.
     """
+    if sys.platform != "linux":
+        return
     for held in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(held.name))) as found:
             if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
