@@ -13,14 +13,17 @@ from domain.refusals import Refusal, Unavailable
 
 calls = Calls("Access")
 COOKIE = "twinlock_pass"
+HEADERS = ("Remote-User", "Remote-Groups", "Remote-Workspace", "Remote-Amr")
 
 
 @calls.get(
     "/v1/access",
-    guard=guards.anyone,
+    guard=guards.holder_of_pass,
     answers={200: None},
     refuses=("unauthenticated",),
     expects=None,
+    cookie=COOKIE,
+    headers=HEADERS,
     judged=AccessQuery,
 )
 def check_access(visit: Visit) -> Answer:
@@ -34,13 +37,8 @@ def check_access(visit: Visit) -> Answer:
         raise
     except Refusal:
         raise unauthenticated() from None
-    headers = {
-        "Remote-User": holder.member.id,
-        "Remote-Groups": holder.role,
-        "Remote-Workspace": holder.workspace.id,
-        "Remote-Amr": ",".join(holder.claims.amr),
-    }
-    return Answer(headers=headers)
+    said = (holder.member.id, holder.role, holder.workspace.id, ",".join(holder.claims.amr))
+    return Answer(headers=dict(zip(HEADERS, said, strict=True)))
 
 
 def _holder(visit: Visit) -> PassChecked:

@@ -39,7 +39,8 @@ class Call:
     `path`, `query` and `body` are what the handler is given of the request. `expects` is the kind
     of token that it is mostly called with, None where no Authorization header is read; `optional`
     says that it also goes without. `reads` is the read model that it waits for. `judged` describes
-    a query that the handler itself judges. `media_types` are those of its 200.
+    a query that the handler itself judges; `cookie` is where it looks for a pass if no bearer
+    comes. `media_types` and `headers` are those of its 200.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -56,7 +57,9 @@ class Call:
     optional: bool
     repeatable: bool
     judged: type[BaseModel] | None
+    cookie: str | None
     media_types: tuple[str, ...]
+    headers: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -103,7 +106,9 @@ class Calls:
         reads: str | None = None,
         optional: bool = False,
         judged: type[BaseModel] | None = None,
+        cookie: str | None = None,
         media_types: tuple[str, ...] = (JSON,),
+        headers: tuple[str, ...] = (),
         repeatable: bool,
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
@@ -124,7 +129,9 @@ class Calls:
                     optional=optional,
                     repeatable=repeatable,
                     judged=judged,
+                    cookie=cookie,
                     media_types=media_types,
+                    headers=headers,
                 )
             )
             return handler

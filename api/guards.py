@@ -1,4 +1,7 @@
-"""Who may call what: each guard refuses with 401, 404 or 403, in this order, before the body."""
+"""Who may call what: each guard refuses with 401, 404 or 403, in this order, before the body.
+
+A guard's docstring is what the OpenAPI document says of who may call.
+"""
 
 from collections.abc import Callable
 
@@ -10,6 +13,7 @@ from api.problems import no_such_thing
 from api.visits import Arguments, Visit
 from commands.agents import in_scope
 from commands.live_login import live_login, require_call
+from domain.entry import CALLS
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
 from domain.unbind_ticket import UnbindTicket
@@ -19,7 +23,12 @@ Guard = Callable[[Visit, Arguments], Visit]
 
 
 def anyone(visit: Visit, _: Arguments) -> Visit:
-    """No credential is needed, and none is looked at."""
+    """Anyone: no credential is needed, and none is looked at."""
+    return visit
+
+
+def holder_of_pass(visit: Visit, _: Arguments) -> Visit:
+    """Whoever has a pass that opens the workspace; the call itself looks at it."""
     return visit
 
 
@@ -30,6 +39,7 @@ def roles(*allowed: str) -> Guard:
         _require_role(visit, allowed)
         return visit.by(visit.caller.actor, workspace_id=visit.caller.scope)
 
+    guard.__doc__ = f"{' or '.join(allowed)}."
     return guard
 
 
@@ -54,6 +64,7 @@ def in_workspace(*allowed: str, closed: bool = False) -> Guard:
         actor = visit.caller.actor
         return visit.by(actor, workspace_id=workspace.id, workspace=workspace)
 
+    guard.__doc__ = f"{' or '.join(allowed)}, in an existing workspace."
     return guard
 
 
@@ -67,6 +78,7 @@ def past_for_auditors(*allowed: str) -> Guard:
             raise Forbidden("An auditor asks with as_of.")
         return visit
 
+    guard.__doc__ = f"{' or '.join(allowed)}; auditor with `as_of`; in an existing workspace."
     return guard
 
 
@@ -81,7 +93,7 @@ def host_of_member(visit: Visit, path: Arguments) -> Visit:
 
 
 def reads_mfa(visit: Visit, path: Arguments) -> Visit:
-    """The member in person, a host, an auditor, or an owner of a workspace of the member's."""
+    """The member with a pass or a login token, host, auditor, or owner of one of its workspaces."""
     member = _member(visit, path["member_id"])
     if not visit.caller.is_member(member.id):
         _require_role(visit, ("host", "owner", "auditor"))
@@ -102,6 +114,9 @@ def in_person(call: str | None) -> Guard:
             require_call(caller.login, call)
         return visit.by(caller.person, workspace_id=caller.workspace_id, member=member)
 
+    states = [state for state, opened in CALLS.items() if call in opened]
+    login = f", or with a login token in the state {' or '.join(states)}" if states else ""
+    guard.__doc__ = f"The member with a pass{login}."
     return guard
 
 
@@ -143,7 +158,7 @@ def asks_for_ticket(visit: Visit, _: Arguments) -> Visit:
 
 
 def reads_ticket(visit: Visit, path: Arguments) -> Visit:
-    """The ticket's own token, that member's pass, or an agent."""
+    """The ticket's own token, that member's pass, or support."""
     visit = _ticket(visit, path["ticket_id"])
     if not _is_requester(visit) or visit.caller.role == "canceller":
         _require_role(visit, ("support",))
@@ -151,7 +166,7 @@ def reads_ticket(visit: Visit, path: Arguments) -> Visit:
 
 
 def cancels_ticket(visit: Visit, path: Arguments) -> Visit:
-    """The ticket's own token or that member's pass."""
+    """The ticket's own token, the mailed cancel token, or that member's pass."""
     visit = _ticket(visit, path["ticket_id"])
     if not _is_requester(visit):
         raise _forbidden()
@@ -174,6 +189,7 @@ def agent_unless(refuse: Callable[[UnbindTicket, str | None], None]) -> Guard:
         refuse(visit.ticket, visit.caller.member_id)
         return visit
 
+    guard.__doc__ = "support; never the requester, nor whom assignee or approvals rule out."
     return guard
 
 

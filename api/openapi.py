@@ -10,8 +10,9 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 
-from api import answers, repeats
+from api import access, answers, following, repeats
 from api.calls import ALWAYS, CHANGES, JSON, Call, Calls
+from api.fields import DIGITS
 from api.pipeline import PipedRequest, Pipeline
 from api.problems import MEDIA_TYPE
 from api.refusals import status_of_slug
@@ -21,7 +22,10 @@ VERSION = "3.1.1"
 """Said explicitly: the library would write 3.2."""
 DESCRIPTION = (
     "MFA management: binding, logins, policies, unbinding and the audit trail. "
-    "Every refusal is application/problem+json (RFC 9457) with a `type` that ends in its slug."
+    "Every refusal is application/problem+json (RFC 9457) with a `type` that ends in its slug. "
+    "Each operation says who may call it. host, owner, support, auditor and analyst are roles of "
+    "API tokens; owner is also a pass of an owner of the workspace, and the last three also a pass "
+    "of a member who has the role in the staff workspace."
 )
 VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 TEXT = {"schema": {"type": "string"}}
@@ -33,9 +37,20 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": f"^{repeats.KEY.pattern}$"},
 }
 POSITION = "Where a command's event stands; where there is none, the head of the history."
+REPLAYED = "The first answer to this Idempotency-Key once more, less its secrets."
 HEADERS = {
+    "X-Request-Id": {"description": "The request's own, or a new one.", **TEXT},
     "Twinlock-Position": {"description": POSITION, "schema": {"type": "integer"}},
+    "Idempotency-Replayed": {"description": REPLAYED, "schema": {"const": "true"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
+    "Remote-User": {"description": "The member's id.", **TEXT},
+    "Remote-Groups": {"description": "The member's role in the workspace.", **TEXT},
+    "Remote-Workspace": {"description": "The workspace's id.", **TEXT},
+    "Remote-Amr": {"description": "How the member logged in, apart by commas.", **TEXT},
+}
+LAST_EVENT_ID = {
+    "description": "Where a stream goes on: it wins over `after`.",
+    "schema": {"type": "string", "pattern": f"^{DIGITS.pattern}$"},
 }
 BEARER: list[dict[str, list[Any]]] = [{"bearer": []}]
 
@@ -70,7 +85,10 @@ def application(name: str) -> _Application:
     app = _Application(
         name,
         info=Info(title="Twinlock", version="1", description=DESCRIPTION),
-        security_schemes={"bearer": {"type": "http", "scheme": "bearer"}},
+        security_schemes={
+            "bearer": {"type": "http", "scheme": "bearer"},
+            access.COOKIE: {"type": "apiKey", "in": "cookie", "name": access.COOKIE},
+        },
         validation_error_status=422,
         validation_error_model=answers.Problem,
         doc_ui=False,
@@ -122,11 +140,13 @@ def _said(call: Call) -> dict[str, Any]:
     said: dict[str, Any] = {
         "operation_id": call.name,
         "summary": summary,
-        "description": description.strip() or summary,
+        "description": f"{description.strip() or summary}\n\nWho: {call.guard.__doc__}",
         "responses": _responses(call),
     }
     if call.expects:
         said["security"] = [*BEARER, {}] if call.optional else BEARER
+    if call.cookie:
+        said["security"] = [*BEARER, {call.cookie: []}]
     return said
 
 
@@ -146,13 +166,18 @@ def _responses(call: Call) -> dict[str, Any]:
 
 
 def _tell_headers(operation: dict[str, Any], call: Call) -> None:
-    """The position of a command, and when to ask again."""
+    """The request's id, the position of a command, when to ask again, and the call's own."""
     for status, response in operation["responses"].items():
-        names = ["Twinlock-Position"] if call.method in CHANGES else []
+        names = ["X-Request-Id"]
+        if call.method in CHANGES:
+            names.append("Twinlock-Position")
+        if call.repeatable and status < "429":
+            names.append("Idempotency-Replayed")
         if status in ("429", "503"):
             names.append("Retry-After")
-        if names:
-            response["headers"] = {n: {"$ref": f"#/components/headers/{n}"} for n in names}
+        if status == "200":
+            names += call.headers
+        response["headers"] = {n: {"$ref": f"#/components/headers/{n}"} for n in names}
 
 
 def _tell_media_types(operation: dict[str, Any], call: Call) -> None:
@@ -186,6 +211,8 @@ def _parameters(call: Call) -> list[dict[str, Any]]:
     found = list[dict[str, Any]]()
     if call.repeatable:
         found.append({"name": "Idempotency-Key", "in": "header", **IDEMPOTENCY_KEY})
+    if following.MEDIA_TYPE in call.media_types:
+        found.append({"name": "Last-Event-ID", "in": "header", **LAST_EVENT_ID})
     if call.judged is not None:
         shape = call.judged.model_json_schema()
         for name, schema in shape["properties"].items():

@@ -14,6 +14,8 @@ from api.refusals import TITLES, status_of_slug
 from tests.http.installation import Installation
 from tests.http.routes import ANYONE, ROUTES
 
+API_ROLES = {"host", "owner", "support", "auditor", "analyst"}
+
 
 @pytest.fixture(scope="module")
 def document(here: Installation) -> dict[str, Any]:
@@ -72,7 +74,52 @@ def test_a_command_tells_its_headers_and_what_any_body_may_meet(document: dict[s
         assert {"413", "415"} <= set(operation["responses"]), name
         for status, response in operation["responses"].items():
             waits = {"Retry-After"} if status in ("429", "503") else set()
-            assert set(response["headers"]) == {"Twinlock-Position"} | waits, name
+            again = {"Idempotency-Replayed"} if repeated and status not in ("429", "503") else set()
+            always = {"X-Request-Id", "Twinlock-Position"}
+            assert set(response["headers"]) == always | waits | again, name
+
+
+def test_every_call_says_who_may_call_it(document: dict[str, Any]) -> None:
+    said = {
+        name: operation["description"].rpartition("\n\nWho: ")[2]
+        for name, operation in operations(document).items()
+    }
+    in_person = {"member": "pass", "login": "login", "ticket": "ticket's own token"}
+    for route in ROUTES:
+        who = said[f"{route.method} {route.rule.partition('?')[0]}"]
+        named = {role for role in API_ROLES if role in who} - (
+            {"auditor"} if "as_of" in who else set()
+        )
+        assert named == route.allowed & API_ROLES, route.name
+        assert all(word in who for p, word in in_person.items() if p in route.allowed), route.name
+    for route in ANYONE:
+        who = said[f"{route.method} {route.rule.partition('?')[0]}"]
+        assert who.startswith(("Anyone", "Whoever has a pass")), route.name
+
+
+def test_access_takes_a_pass_and_tells_whose_it_is(
+    here: Installation, document: dict[str, Any]
+) -> None:
+    operation = operations(document)["GET /v1/access"]
+    assert operation["security"] == [{"bearer": []}, {"twinlock_pass": []}]
+    scheme = document["components"]["securitySchemes"]["twinlock_pass"]
+    assert scheme == {"type": "apiKey", "in": "cookie", "name": "twinlock_pass"}
+    member = here.bound(here.workspace())
+    path = f"/v1/access?workspace_id={member.workspace_id}"
+    cookie = {"Cookie": f"{scheme['name']}={member.granted}"}
+    for answer in (here.get(path, member.granted), here.get(path, headers=cookie)):
+        assert answer.status == 200
+        told = set(operation["responses"]["200"]["headers"])
+        assert told == {n for n, _ in answer.headers if n.startswith(("Remote-", "X-R"))}
+
+
+def test_a_stream_takes_the_header_by_which_it_goes_on(document: dict[str, Any]) -> None:
+    told = {
+        name
+        for name, operation in operations(document).items()
+        if any(each["name"] == "Last-Event-ID" for each in operation.get("parameters", ()))
+    }
+    assert told == {"GET /v1/events"}
 
 
 def test_no_body_is_needed_where_a_login_says_it_all(document: dict[str, Any]) -> None:
