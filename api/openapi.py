@@ -37,7 +37,10 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": f"^{repeats.KEY.pattern}$"},
 }
 POSITION = "Where a command's event stands; where there is none, the head of the history."
-REPLAYED = "The first answer to this Idempotency-Key once more, less its secrets."
+REPLAYED = (
+    "The first answer to this Idempotency-Key once more, less its secrets; where the server ended "
+    "before it had answered, a success without a body."
+)
 HEADERS = {
     "X-Request-Id": {"description": "The request's own, or a new one.", **TEXT},
     "Twinlock-Position": {"description": POSITION, "schema": {"type": "integer"}},
@@ -66,9 +69,15 @@ class _Application(OpenAPI):
         return func
 
     def generate_spec_json(self) -> None:
-        """The library documents JSON alone, no header of an answer, and every body as needed."""
+        """The library documents JSON alone, no header of an answer, and every body as needed.
+
+        Nor does it know that answers lack their secrets when they are repeated.
+        """
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         self.spec_json["components"]["headers"] = HEADERS
+        for schema in self.spec_json["components"]["schemas"].values():
+            if needed := schema.get("required"):
+                schema["required"] = [name for name in needed if name not in repeats.SECRETS]
         for call in self.calls:
             path = VARIABLE.sub(r"{\1}", call.rule)
             operation = self.spec_json["paths"][path][call.method.lower()]

@@ -5,11 +5,13 @@ import secrets
 import threading
 from typing import Any
 
+import jsonschema
 import pytest
 
 from api.backend import Outcome
-from domain.onetime import BIND
-from tests.http.installation import Installation, Reply, totp
+from api.repeats import SECRETS
+from domain.onetime import BIND, TICKET
+from tests.http.installation import Installation, Reply, ticket_body, totp
 from tests.http.routes import ROUTES
 from tests.http.test_roles import staff
 from twinlock.adapters.idempotency import Idempotency
@@ -252,3 +254,41 @@ def test_every_post_and_the_policy_are_repeatable(here: Installation) -> None:
         said = document["paths"][path][route.method.lower()]["responses"].get("409", {})
         repeatable = route.method == "POST" or (route.method, path[-10:]) == ("PUT", "mfa-policy")
         assert ("in-progress" in said.get("description", "")) is repeatable, route.name
+
+
+def test_every_repeat_that_lacks_a_secret_fits_the_document(here: Installation) -> None:
+    document: Any = here.get("/openapi.json").body
+    member = here.member(here.workspace())
+    mfa, seen = "/v1/members/{member_id}/mfa", set[str]()
+
+    def twice(template: str, token: str | None, body: Any, **more: str) -> dict[str, Any]:
+        path, headers = template.format(member_id=member.id, **more), key()
+        first, again = (here.post(path, token, body, headers=headers) for _ in range(2))
+        assert again.headers["Idempotency-Replayed"] == "true", first.text
+        missing = set(first.body) - set(again.body)
+        assert missing <= SECRETS
+        seen.update(missing)
+        said = document["paths"][template]["post"]["responses"][str(again.status)]
+        schema = said["content"]["application/json"]["schema"]
+        whole = {**schema, "components": document["components"]}
+        jsonschema.validate(again.body, whole, cls=jsonschema.Draft202012Validator)
+        return dict(first.body)
+
+    granted = here.pass_of(member)
+    twice(f"{mfa}/email-codes", granted, {"purpose": "bind"})
+    enrolled = twice(f"{mfa}/enrolment", granted, {"email_code": here.mailed(member, BIND)})
+    member.secret = enrolled["secret"]
+    twice(f"{mfa}/binding", granted, {"code": here.code(member)})
+    who = {"workspace_id": member.workspace_id, "member_id": member.id}
+    login = twice("/v1/logins", "host", who)
+    token = login["login_token"]
+    sent = twice("/v1/tickets/email-codes", token, {})
+    code = here.mailed(member, TICKET, sent["challenge_id"])
+    filed = twice("/v1/tickets", token, ticket_body(sent["challenge_id"], code))
+    twice("/v1/tickets/{ticket_id}/claim", "support", None, ticket_id=filed["ticket_id"])
+    code = here.code(member)
+    path = "/v1/logins/{login_id}/code"
+    entered = twice(path, token, {"code": code}, login_id=login["login_id"])
+    twice(f"{mfa}/recovery-codes", entered["pass"], {"code": here.code(member)})
+    twice(f"{mfa}/unbinding", entered["pass"], {"code": here.code(member)})
+    assert seen == SECRETS
