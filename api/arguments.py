@@ -3,6 +3,7 @@
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from werkzeug.datastructures import MultiDict
 
 from api.calls import CHANGES, Call
@@ -43,13 +44,21 @@ def _refuse_odd_query(call: Call, args: MultiDict[str, str]) -> None:
 
 
 def _refuse(error: ValidationError) -> NoReturn:
-    """Name the field that is wrong, and never what it held."""
+    """Name the field that is wrong and say why, and never what it held."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] == "extra_forbidden":
         raise _unknown_field()
-    where = first["loc"][0] if first["loc"] else "The body"
-    what = "is missing" if first["type"] == "missing" else "has the wrong form"
-    raise Malformed(f"{where}: {what}.") from None
+    where = ".".join(map(str, first["loc"])) or "The body"
+    raise Malformed(f"{where}: {_what(first)}.") from None
+
+
+def _what(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "value_error":  # our own words, which hold nothing of the input
+            return error["msg"].removeprefix("Value error, ")
+    return "has the wrong form"
 
 
 def _unknown_field() -> Malformed:

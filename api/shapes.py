@@ -195,7 +195,7 @@ class ProofBody(Strict):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.code is None) == (self.recovery_code is None):
-            raise ValueError("give either code or recovery_code")
+            raise ValueError("holds either code or recovery_code")
         return self
 
     @property

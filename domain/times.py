@@ -30,7 +30,7 @@ def moment(text: str) -> datetime:
         raise ValueError("is no RFC 3339 time with an offset")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except OverflowError:
+    except (OverflowError, ValueError):  # the library's words hold what was given
         raise ValueError("is out of range") from None
 
 

@@ -340,6 +340,36 @@ def test_a_ticket_is_checked_field_by_field(here: Installation, wrong: dict[str,
     assert here.post("/v1/tickets", None, body).told == (422, "malformed")
 
 
+def test_a_refusal_says_which_field_is_wrong_and_why(
+    here: Installation, code_path: tuple[str, str]
+) -> None:
+    url = "is no absolute http address without a user and a fragment"
+    workspace = {"name": "W", "return_urls": ["https://a.example/", "https://a.example/#x"]}
+    profile = {"email": "a@b.org", "name": " ", "role": "member"}
+    member = f"/v1/workspaces/{here.workspace()}/members/m"
+    path, token = code_path
+    said = {
+        "type: is no event type.": here.get("/v1/audit?type=mfa.bond", "auditor"),
+        "types: is no event type.": here.get("/v1/events?types=mfa.bound.v1", "analyst"),
+        "since: is no RFC 3339 time with an offset.": here.get("/v1/audit?since=0", "auditor"),
+        "until: is out of range.": here.get("/v1/audit?until=2026-13-01T00:00:00Z", "auditor"),
+        "limit: is no whole number.": here.get("/v1/audit?limit=x", "auditor"),
+        "limit: has the wrong form.": here.get("/v1/audit?limit=501", "auditor"),
+        "as_of: is no RFC 3339 time with an offset.": here.get(
+            f"{member.partition('/members')[0]}/coverage?as_of=x", "auditor"
+        ),
+        f"return_urls.1: {url}.": here.put("/v1/workspaces/w", "host", workspace),
+        "name: is blank.": here.put(member, "host", profile),
+        "email: is no address.": here.put(member, "host", {**profile, "email": "a@b@c.org"}),
+        "role: is missing.": here.put(member, "host", {"email": "a@b.org", "name": "A"}),
+        "code: has the wrong form.": here.post(path, token, {"code": "1"}),
+        "The body: holds either code or recovery_code.": here.post(path, token, {}),
+    }
+    assert {sentence: answer.body["detail"] for sentence, answer in said.items()} == {
+        sentence: sentence for sentence in said
+    }
+
+
 def test_no_refusal_repeats_what_was_sent(here: Installation, code_path: tuple[str, str]) -> None:
     path, token = code_path
     sent = [
@@ -350,6 +380,12 @@ def test_no_refusal_repeats_what_was_sent(here: Installation, code_path: tuple[s
         here.get(f"/v1/audit?{MARK}=1", "auditor"),
         here.get(f"/v1/audit?type={MARK}", "auditor"),
         here.get(f"/v1/audit?cursor={MARK * 3}", "auditor"),
+        here.get(f"/v1/audit?since={MARK}", "auditor"),
+        here.get("/v1/audit?since=2026-01-01T00:00:00%2B77:36", "auditor"),
+        *(
+            here.put("/v1/workspaces/w", "host", {"name": "W", "return_urls": [url]})
+            for url in (MARK, f"https://[{MARK}]/", f"https://a:{MARK}/", f"https://{MARK}\u2100/")
+        ),
         here.get(f"/{MARK}"),
         here.get(f"/v1/members/{MARK}/mfa", "host"),
         here.get("/v1/agents", MARK),
@@ -359,4 +395,6 @@ def test_no_refusal_repeats_what_was_sent(here: Installation, code_path: tuple[s
     for refused in sent:
         assert refused.status >= 400
         assert MARK not in refused.text
+        assert "77:36" not in refused.text
+        assert "timedelta" not in refused.text
         assert MARK not in str(refused.headers)
