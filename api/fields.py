@@ -101,7 +101,7 @@ def _place(value: object) -> object:
 
 def _wire_name(text: str) -> str:
     if text not in wire_names():
-        raise ValueError("is no event type")
+        raise ValueError("is no event type like mfa.bound")
     return text
 
 

@@ -16,6 +16,10 @@ Every event is a CloudEvent 1.0 in structured JSON. The `type` is `twinlock.` an
 `dataschema` leads to the JSON Schema of its `data`. A name with its version never changes its
 shape: another shape is another version. How to read them: [consume.md](consume.md).
 
+Filters take the name without its version, and mean all of them: `mfa.bound`, not `mfa.bound.v1`.
+So do `type` of `/v1/audit`, `types` of `/v1/events`, and `--type` of `twinlock replay`,
+`twinlock audit export` and `twinlock export parquet`.
+
 ## The envelope
 
 | field | kind | always there |

@@ -52,7 +52,9 @@ def export(
     member: Id = None,
     ticket: Id = None,
     actor: Id = None,
-    type_: Annotated[str | None, typer.Option("--type", help="A wire name.")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="Of this type, such as mfa.bound.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     checkpoint: Kept = None,
@@ -64,7 +66,7 @@ def export(
     or the audit trail is late; 4 the file could not be finished, and is not there.
     """
     if type_ is not None and type_ not in wire_names():
-        fail(f"--type: {type_} is no event type; docs/events.md lists them", WRONG)
+        fail(f"--type: {type_} is no event type like mfa.bound; docs/events.md lists them", WRONG)
     begin, end = since_until(since, until)
     wanted = Filter(
         workspace_id=workspace,

@@ -34,7 +34,10 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option(help="Not after this time (RFC 3339), or this day in UTC.")
 ]
-Types = Annotated[list[str] | None, typer.Option("--type", help="Of this type; may be repeated.")]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Of this type, such as mfa.bound; may be repeated."),
+]
 Member = Annotated[str | None, typer.Option(help="About this member.")]
 Workspace = Annotated[str | None, typer.Option(help="About this workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="CloudEvents, one a line, as on Kafka.")]

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 
 from domain import stored
-from domain.facts import FACTS, wire_names
+from domain.facts import wire_names
 from domain.refusals import Malformed
 from projections.journal import COLUMNS, EVENTS
 from workers import history
@@ -29,8 +29,8 @@ class Unreadable(Exception):
 class Slice:
     """Which events; bounds are inclusive, None and empty ask for all.
 
-    Types are wire names, with or without a version. A member's events are those of its stream, of
-    its tickets, and those that name it.
+    Types are wire names, without a version. A member's events are those of its stream, of its
+    tickets, and those that name it.
     """
 
     first: int = 1
@@ -45,8 +45,8 @@ class Slice:
         """Raise Malformed for bounds that hold nothing and for types that nobody knows."""
         if self.last is not None and self.first > self.last:
             raise Malformed("The first position lies behind the last.")
-        for name in sorted(self.types - known_types()):
-            raise Malformed(f"{name} is no event type; docs/events.md lists them.")
+        for name in sorted(self.types - wire_names()):
+            raise Malformed(f"{name} is no event type like mfa.bound; docs/events.md lists them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,6 @@ class Span:
 
     after: int
     until: int
-
-
-def known_types() -> frozenset[str]:
-    """Wire names, with and without versions."""
-    return frozenset(FACTS) | wire_names()
 
 
 def span(connection: Connection[Any], wanted: Slice) -> Span:
@@ -102,7 +97,7 @@ def _filter(connection: Connection[Any], wanted: Slice) -> Callable[[StoredRecor
     streams = _streams(connection, wanted.member_id) if wanted.member_id else frozenset()
 
     def suits(one: StoredRecord) -> bool:
-        if wanted.types and not wanted.types & {one.topic, one.topic.rpartition(".v")[0]}:
+        if wanted.types and one.topic.rpartition(".v")[0] not in wanted.types:
             return False
         state = state_of(one)
         return (

@@ -493,7 +493,7 @@ def test_parked_events_that_no_filter_saw_are_told(twinlock: Twinlock, tmp_path:
     ("options", "words"),
     [
         (["--type", "mfa.unbund"], "mfa.unbund is no event type"),
-        (["--type", "mfa.unbound.v1"], "mfa.unbound.v1 is no event type"),
+        (["--type", "mfa.unbound.v1"], "mfa.unbound.v1 is no event type like mfa.bound"),
         (["--since", "2026-05-02", "--until", "2026-05-01"], "--since: lies behind --until"),
     ],
 )

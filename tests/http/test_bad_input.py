@@ -349,8 +349,10 @@ def test_a_refusal_says_which_field_is_wrong_and_why(
     member = f"/v1/workspaces/{here.workspace()}/members/m"
     path, token = code_path
     said = {
-        "type: is no event type.": here.get("/v1/audit?type=mfa.bond", "auditor"),
-        "types: is no event type.": here.get("/v1/events?types=mfa.bound.v1", "analyst"),
+        "type: is no event type like mfa.bound.": here.get("/v1/audit?type=mfa.bond", "auditor"),
+        "types: is no event type like mfa.bound.": here.get(
+            "/v1/events?types=mfa.bound.v1", "analyst"
+        ),
         "since: is no RFC 3339 time with an offset.": here.get("/v1/audit?since=0", "auditor"),
         "until: is out of range.": here.get("/v1/audit?until=2026-13-01T00:00:00Z", "auditor"),
         "limit: is no whole number.": here.get("/v1/audit?limit=x", "auditor"),
