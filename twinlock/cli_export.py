@@ -17,7 +17,9 @@ from workers import history, slices
 from workers.slices import Slice, Unreadable
 
 PART = re.compile(r"events-([0-9]{16})-([0-9]{16})\.parquet")
-Target = Annotated[Path, typer.Argument(help="A file, or a folder to which a file is added.")]
+Target = Annotated[
+    str, typer.Argument(help="A file, or a folder to which a file is added; `name/` makes one.")
+]
 export = typer.Typer(help="Write the history to files.", no_args_is_help=True)
 
 
@@ -33,7 +35,7 @@ def _group() -> None:
 
 @export.command()
 def parquet(
-    target: Target,
+    where: Target,
     first: First = 1,
     last: Last = None,
     since: Since = None,
@@ -48,6 +50,7 @@ def parquet(
     cannot be read; 2 a wrong argument, or pyarrow is missing; 3 the database is away; 4 the file
     could not be finished, and is not there.
     """
+    target = _folder_made(where)
     if target.is_dir():
         if first > 1 or since or until or types or workspace:
             fail("a folder takes the whole history: name a file for a part of it", WRONG)
@@ -70,6 +73,17 @@ def parquet(
             fail(f"{error}; nothing was written", REFUSED)
         except OSError as error:
             fail(f"{target}: {error.strerror}; nothing was written", BROKEN_OFF)
+
+
+def _folder_made(where: str) -> Path:
+    """The path; what ends in a slash is a folder, also where it is not there yet."""
+    target = Path(where)
+    if where.endswith("/"):
+        try:
+            target.mkdir(exist_ok=True)
+        except OSError as error:
+            fail(f"{target}: {error.strerror}; nothing was written", BROKEN_OFF)
+    return target
 
 
 def _write(twinlock: Twinlock, wanted: Slice, target: Path) -> str:
