@@ -43,6 +43,7 @@ def _messages(document: Any) -> list[dict[str, Any]]:
     return [
         {"id": name, **message, "fields": _fields(_data(message["payload"]))}
         for name, message in found.items()
+        if "properties" in message["payload"]
     ]
 
 

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.facts import FACTS
-from workers.cloud_events import PREFIX, UNREADABLE
+from workers import checkpoints, cloud_events
+from workers.cloud_events import BODY_ONLY, PREFIX, UNREADABLE
 from workers.member_states import SCHEMA_OF_STATE, SUFFIX
 from workers.member_states import TYPE as STATE
 from workers.schemas import (
     DATA_OF_UNREADABLE,
+    ENVELOPE,
+    TEXT,
+    UNKNOWN,
     data_schema,
     event_schema,
     topics,
@@ -26,6 +30,29 @@ STREAM_KEY = {
     "description": "The stream: member/M, workspace/W, ticket/T, token/T or audit/A.",
 }
 MEMBER_KEY = {"type": "string", "description": "member/M"}
+CHECKPOINT_KEY = {"type": "string", "description": "The topic's name."}
+CHECKPOINT = "checkpoint"
+SIGNED_NOTE = {
+    "type": "string",
+    "description": "A signed note: how many events there are, and the root of their tree.",
+}
+_HEADERS = {
+    "content-type": {"const": cloud_events.CONTENT_TYPE},
+    "type": TEXT,
+    **{name: each for name, each in ENVELOPE.items() if name not in BODY_ONLY},
+}
+HEADERS = {
+    "type": "object",
+    "description": "The event's attributes once more, to filter on without reading the body.",
+    "properties": _HEADERS,
+    "required": [name for name in _HEADERS if name not in UNKNOWN],
+}
+HEADERS_OF_STATE = {
+    "type": "object",
+    "description": "The same where there is no value.",
+    "properties": {"type": {"const": STATE}},
+    "required": ["type"],
+}
 
 
 def document(topic: str, public_url: str) -> dict[str, Any]:
@@ -42,14 +69,21 @@ def document(topic: str, public_url: str) -> dict[str, Any]:
         "channels": {
             "events": _channel(topic, list(messages), {"cleanup.policy": ["delete"]}),
             "members": _channel(topic + SUFFIX, [STATE], {"cleanup.policy": ["compact"]}),
+            "checkpoints": _channel(
+                topic + checkpoints.SUFFIX, [CHECKPOINT], {"cleanup.policy": ["delete"]}
+            ),
         },
         "operations": {
             "sendEvents": _sends("events", "Every event, kept for ever."),
             "sendMemberStates": _sends(
                 "members", "Each member's current state; a record without a value erases it."
             ),
+            "sendCheckpoints": _sends("checkpoints", "What the notary signed, in order."),
         },
-        "components": {"messages": {**messages, STATE: _state_message()}},
+        "components": {
+            "schemas": {"headers": HEADERS},
+            "messages": {**messages, STATE: _state_message(), CHECKPOINT: _checkpoint_message()},
+        },
     }
 
 
@@ -88,6 +122,7 @@ def _message(name: str, title: str, schema: Mapping[str, Any], public_url: str) 
         "title": title,
         "summary": schema["description"],
         "contentType": CONTENT_TYPE,
+        "headers": {"$ref": "#/components/schemas/headers"},
         "payload": {key: value for key, value in schema.items() if key != "$schema"},
         "bindings": {"kafka": {"key": STREAM_KEY, "bindingVersion": "0.5.0"}},
         "externalDocs": {"url": f"{public_url}/v1/schemas/{name}"},
@@ -100,6 +135,18 @@ def _state_message() -> dict[str, Any]:
         "title": "MemberState",
         "summary": SCHEMA_OF_STATE["description"],
         "contentType": "application/json",
+        "headers": HEADERS_OF_STATE,
         "payload": {key: value for key, value in SCHEMA_OF_STATE.items() if key != "$schema"},
         "bindings": {"kafka": {"key": MEMBER_KEY, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _checkpoint_message() -> dict[str, Any]:
+    return {
+        "name": PREFIX + CHECKPOINT,
+        "title": "Checkpoint",
+        "summary": SIGNED_NOTE["description"],
+        "contentType": "text/plain",
+        "payload": SIGNED_NOTE,
+        "bindings": {"kafka": {"key": CHECKPOINT_KEY, "bindingVersion": "0.5.0"}},
     }

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from domain.facts import FACTS
 from workers.asyncapi import document, schemas
-from workers.cloud_events import UNREADABLE
+from workers.cloud_events import UNREADABLE, Envelope, headers
 from workers.member_states import SCHEMA_OF_STATE
+from workers.ports import StoredRecord
 from workers.schemas import data_schema, event_schema, topics, unreadable_schema
 
 HERE = Path(__file__).parent
@@ -40,6 +41,33 @@ def test_every_type_is_a_message_of_the_events(told: dict[str, Any]) -> None:
     for channel in told["channels"].values():
         for reference in channel["messages"].values():
             assert reference["$ref"].rpartition("/")[2] in messages
+
+
+def test_the_headers_of_records_are_told(told: dict[str, Any]) -> None:
+    headers_of = told["components"]["schemas"]["headers"]
+    state = {
+        "time": "2026-05-01T09:00:00Z",
+        "actor": {"kind": "host", "id": "h1"},
+        "request_id": "r",
+        "workspace_id": "w",
+        "subject": "member/m1",
+        "data": {},
+    }
+    for stored in (json.dumps(state).encode(), b"x"):
+        record = StoredRecord(7, "member/m1", 1, "mfa.registered.v1", stored)
+        carried = headers(Envelope("https://mfa.example", b"k" * 32).wrap(record))
+        jsonschema.validate(carried, headers_of)
+        assert set(headers_of["required"]) <= set(carried) <= set(headers_of["properties"])
+    assert len(headers_of["properties"]) == 11
+
+
+def test_each_topic_is_a_channel_and_its_messages_tell_their_headers(told: dict[str, Any]) -> None:
+    topics_ = [
+        channel["address"].removeprefix("twinlock.") for channel in told["channels"].values()
+    ]
+    assert topics_ == ["events", "events.members", "events.checkpoints"]
+    messages = told["components"]["messages"]
+    assert [name for name, each in messages.items() if "headers" not in each] == ["checkpoint"]
 
 
 def test_every_reference_leads_somewhere(told: dict[str, Any]) -> None:
