@@ -45,7 +45,7 @@ def add_to(site: Site, prefix: str, name: str, place: str) -> None:
     put(site.post, "", "prove", prove)
     put(site.get, "/scan", "scan", scan)
     put(site.get, "/recovery-codes", "after", after)
-    put(site.post, "/recovery-codes", "bind", bind)
+    put(partial(site.post, binds=True), "/recovery-codes", "bind", bind)
 
 
 def mailbox(steps: Steps, visit: Visit) -> Page | Response:
@@ -61,7 +61,7 @@ def send(steps: Steps, visit: Visit) -> Page | Response:
     try:
         sent = visit.run(SendBindCode(member_id=visit.member.id))
     except AlreadyBound:
-        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
+        return Page.elsewhere(steps.url("after"))
     except TooMany as refusal:
         return _mailbox(steps, visit, refusal=refusal)
     g.browser.note(resend_at=sent.resend_at.isoformat())
@@ -79,7 +79,7 @@ def prove(steps: Steps, visit: Visit) -> Page | Response:
     try:
         opened = visit.run(StartEnrolment(member_id=visit.member.id, email_code=code))
     except AlreadyBound:
-        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
+        return Page.elsewhere(steps.url("after"))
     except CodeRejected as refusal:
         return _mailbox(steps, visit, rejected=refusal)
     g.browser.note(enrolment_id=opened.enrolment_id, resend_at=None, refused=None)
@@ -95,7 +95,7 @@ def scan(steps: Steps, visit: Visit) -> Page | Response:
     try:
         shown = visit.run(ShowEnrolment(member_id=visit.member.id, enrolment_id=enrolment_id))
     except AlreadyBound:
-        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
+        return Page.elsewhere(steps.url("after"))
     except IllegalTransition:
         g.browser.note(enrolment_id=None, refused=None)
         return Page.elsewhere(
@@ -139,17 +139,22 @@ def bind(steps: Steps, visit: Visit) -> Page | Response:
     except (CodeRejected, Locked) as refusal:
         g.browser.note(refused={"words": words.refused(refusal), "markup": True})
         return Page.elsewhere(steps.url("scan"))
-    except (AlreadyBound, IllegalTransition):
+    except AlreadyBound:
+        return Page.elsewhere(steps.url("after"))
+    except IllegalTransition:
         return Page.elsewhere(steps.url("scan"))
     return _bound(steps, visit, bound)
 
 
-def after(steps: Steps, visit: Visit) -> Response:
-    """The recovery codes are shown once: whoever comes back goes on."""
+def after(steps: Steps, visit: Visit) -> Page | Response:
+    """The recovery codes are shown once: whoever comes back is told so, and how to get others."""
     assert visit.member is not None
     if not visit.member.bound:
         return Page.elsewhere(steps.url("scan"))
-    return Page.elsewhere(_home(steps), _("MFA is bound. Recovery codes are shown once only."))
+    login_now = visit.caller.login
+    if login_now is not None and login_now.state != "granted":
+        return Page.elsewhere(url_for("login.show"), _("An authenticator is bound already."))
+    return Page("binding/after.html", steps=steps, leads_to=login.leads_to(visit))
 
 
 def recovery_codes_page(visit: Visit, codes: tuple[str, ...], **values: Any) -> Page:
@@ -187,18 +192,13 @@ def _bound(steps: Steps, visit: Visit, bound: MFABound) -> Page:
     )
 
 
-def _home(steps: Steps) -> str:
-    """Where the steps began."""
-    return url_for("login.show" if steps.in_login else "settings.show")
-
-
 def _away(steps: Steps, visit: Visit) -> Response | None:
     """Whoever has an authenticator, or may not try for a while, is elsewhere at home."""
     assert visit.member is not None
     if visit.member.bound:
-        return Page.elsewhere(_home(steps), _("An authenticator is bound already."))
+        return Page.elsewhere(steps.url("after"))
     if visit.caller.login is not None and visit.caller.login.state == "locked":
-        return Page.elsewhere(_home(steps))
+        return Page.elsewhere(url_for("login.show"))
     return None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import g, url_for
+from flask import g, request, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -35,7 +35,7 @@ def _onwards(refusal: Refusal, *, in_login: bool, signs_in: bool) -> tuple[str, 
     if isinstance(refusal, Unauthenticated) and signs_in:
         return url_for("sign_in.ask"), _("Sign in")
     if in_login:
-        stands = isinstance(refusal, StaleForm)
+        stands = isinstance(refusal, StaleForm) and _goes_on()
         return (url_for("login.show"), _("Back to the login")) if stands else None
     return url_for("front.page"), _("Front page")
 
@@ -56,21 +56,39 @@ def _words(refusal: Refusal, status: int, in_login: bool) -> tuple[str, Any, str
     if isinstance(refusal, StaleForm):
         return (
             _("This page was out of date"),
-            _(
-                "You have signed in or out, or taken another step, in another tab since this"
-                " page was opened. What you sent was not carried out."
+            _perhaps_done(
+                _(
+                    "You have signed in or out, or taken another step, here or in another tab"
+                    " since this page was opened."
+                )
             ),
-            _("Go on from the newest page."),
+            _("Go on from the newest page to see how things stand now.")
+            if _goes_on() or not in_login
+            else _("Go back to the application and log in again."),
         )
     if isinstance(refusal, Unauthenticated):
-        return (
-            _("This login has ended") if in_login else _("You are signed out"),
+        what = (
             _("It was finished, took longer than ten minutes, or was ended.")
             if in_login
-            else _("Your session has ended, or you have not signed in yet."),
+            else _("Your session has ended, or you have not signed in yet.")
+        )
+        return (
+            _("This login has ended") if in_login else _("You are signed out"),
+            _perhaps_done(what) if request.method == "POST" else what,
             _("Go back to the application and log in again."),
         )
     return _titles(status), refused(refusal), _advice(status)
+
+
+def _goes_on() -> bool:
+    """Whether the login or session of the page's cookie is still there."""
+    return g.browser.session() is not None
+
+
+def _perhaps_done(what: str) -> str:
+    """A form that is refused may be one that was taken before, whose answer nobody saw."""
+    perhaps = _("If you have sent this before, it may have been carried out already.")
+    return f"{what} {perhaps}"
 
 
 def _titles(status: int) -> str:

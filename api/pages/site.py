@@ -17,6 +17,7 @@ from api.pages import problems, times
 from api.pages.browsers import LOGIN, MEMBER, Browser
 from api.pages.origin import receive_form, require_own_form
 from api.pages.page import Page
+from api.pages.refusals import StaleForm
 from api.refusals import Internal
 from api.visits import Visit
 from domain.refusals import Refusal, Unauthenticated
@@ -41,6 +42,7 @@ class Site:
         self._app = app
         self.backend = backend
         self._menu: list[Entry] = []
+        self._binding: set[str] = set()
         self._log = structlog.get_logger("pages")
         language.install(app)
         times.install(app)
@@ -55,10 +57,19 @@ class Site:
         self._add("GET", rule, endpoint, guard, view, place)
 
     def post(
-        self, rule: str, endpoint: str, guard: Guard, view: View, *, place: str = MEMBER
+        self,
+        rule: str,
+        endpoint: str,
+        guard: Guard,
+        view: View,
+        *,
+        place: str = MEMBER,
+        binds: bool = False,
     ) -> None:
-        """Take a form of ours."""
+        """Take a form of ours; where it `binds`, the same address also shows what came of it."""
         self._add("POST", rule, endpoint, guard, view, place)
+        if binds:
+            self._binding.add(endpoint)
 
     def menu(self, endpoint: str, words: LazyString, *roles: str) -> None:
         """Add a line to the menu of callers with one of the roles; none means everybody's."""
@@ -116,7 +127,15 @@ class Site:
         if isinstance(refusal, Unauthenticated) and signs_in and asks:
             asked = language.way_back()
             return redirect(url_for("sign_in.ask", next=asked), 303)  # type: ignore[return-value]
+        if isinstance(refusal, StaleForm) and request.endpoint in self._binding and _bound():
+            return Page.elsewhere(request.path)
         return problems.page(refusal, in_login=in_login, signs_in=signs_in).response()
+
+
+def _bound() -> bool:
+    """Whether the member who asks has an authenticator by now."""
+    known = g.caller.login or g.caller.holder
+    return known is not None and known.member.bound
 
 
 def me() -> Caller | None:

@@ -14,6 +14,7 @@ from api.visits import Visit
 from commands.renew_recovery_codes import RenewRecoveryCodes
 from commands.secrets import Proof
 from commands.unbind_mfa import UnbindMFA
+from domain.member_mfa import MemberMFA
 from domain.refusals import CodeRejected, Locked, NotBound, Refusal
 
 
@@ -61,21 +62,23 @@ def unbind(visit: Visit) -> Page | Response:
 def ask_to_renew(visit: Visit) -> Page | Response:
     """Ask for a code."""
     assert visit.member is not None
-    return _renewal() if visit.member.bound else _nothing_bound()
+    return _renewal(visit) if visit.member.bound else _nothing_bound()
 
 
 def renew(visit: Visit) -> Page | Response:
     """Ten new codes, shown once."""
     assert visit.member is not None
+    if _renewed(visit):
+        return _renewed_already()
     code, wrong = typed.digits(request.form.get("code", ""))
     if code is None:
-        return _renewal(wrong=wrong)
+        return _renewal(visit, wrong=wrong)
     try:
         done = visit.run(RenewRecoveryCodes(member_id=visit.member.id, proof=Proof(code=code)))
     except NotBound:
         return _nothing_bound()
     except (CodeRejected, Locked) as refusal:
-        return _renewal(refusal=refusal)
+        return _renewed_already() if _renewed(visit) else _renewal(visit, refusal=refusal)
     return recovery_codes_page(visit, done.recovery_codes, fresh=False)
 
 
@@ -105,9 +108,28 @@ def _form(*, wrong: dict[str, str] | None = None, refusal: Refusal | None = None
     )
 
 
-def _renewal(*, wrong: str = "", refusal: Refusal | None = None) -> Page:
+def _renewed(visit: Visit) -> bool:
+    """Whether the codes are others by now than when the form was shown."""
+    assert visit.member is not None
+    now = visit.desk.store.load(MemberMFA, visit.member.id)
+    return now.bound and now.recovery_set != (request.form.get("replaces") or None)
+
+
+def _renewed_already() -> Response:
+    return Page.elsewhere(
+        url_for("recovery_codes.ask"),
+        _(
+            "New recovery codes were made already. They were shown once, and the older ones are"
+            " void: if you did not save them, make new ones."
+        ),
+    )
+
+
+def _renewal(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) -> Page:
+    assert visit.member is not None
     return Page(
         "settings/renew.html",
+        replaces=visit.member.recovery_set,
         status=status_of(refusal) if refusal else None,
         retry_after=refusal.retry_after if refusal else None,
         wrong=refused(refusal) if refusal else wrong,

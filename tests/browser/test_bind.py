@@ -1,5 +1,6 @@
 """Binding an authenticator from the settings: every step, and what each of them must not do."""
 
+import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,7 @@ from tests.browser.support.walking import WAYS, enter, walker
 
 SEND = "main form button[type=submit]"
 SCAN = "/settings/mfa/bind/scan"
+AFTER = "/settings/mfa/bind/recovery-codes"
 
 
 def begin(site: Site, page: Page) -> Person:
@@ -185,9 +187,31 @@ def test_recovery_codes_are_shown_once_and_kept_by_the_reader(site: Site, page: 
     page.evaluate("window.print = () => { document.title = 'printed' }")
     page.get_by_role("button", name="Print").click()
     expect(page).to_have_title("printed")
-    page.goto("/settings/mfa/bind/recovery-codes")
-    assert path_of(page) == "/settings"
-    assert codes[0] not in page.content()
+    for path in ("/recovery-codes", "/scan", ""):
+        page.goto(f"/settings/mfa/bind{path}")
+        assert path_of(page) == AFTER
+        expect(page.locator("main")).to_contain_text("were shown once, and are not shown again")
+        assert codes[0] not in page.content()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_reload_says_that_the_codes_were_shown(
+    site: Site, visitor: Visitor, scripts: bool
+) -> None:
+    """UX 8, 13."""
+    page = visitor(scripts=scripts)
+    person = begin(site, page)
+    enter(page, now_code(secret_on(page)))
+    expect(page.locator("#codes li")).to_have_count(10)
+    version = site.twinlock.store.load(MemberMFA, person.id).version
+    page.reload()
+    assert path_of(page) == AFTER
+    expect(page.locator("h1")).to_have_text("MFA is bound")
+    expect(page.locator("main")).to_contain_text("make new ones in the security settings")
+    page.reload()
+    page.get_by_role("link", name="Security settings").last.click()
+    expect(page.locator("#mfa-state")).to_have_text("Bound")
+    assert site.twinlock.store.load(MemberMFA, person.id).version == version
 
 
 def test_without_scripts_the_box_is_asked_for_by_the_browser(site: Site, visitor: Visitor) -> None:
@@ -273,6 +297,8 @@ def test_a_double_submit_makes_one_event(site: Site, visitor: Visitor) -> None:
     page.fill("#code", now_code(secret_on(page)))
     page.locator("main button[type=submit]").dblclick(no_wait_after=True)
     page.wait_for_timeout(1000)
+    expect(page.locator("h1")).to_have_text(re.compile("MFA is bound|You are signed out"))
+    expect(page.locator("main")).to_contain_text(re.compile("shown this once|shown once|already"))
     member = site.twinlock.store.load(MemberMFA, person.id)
     assert member.bound
     assert member.epoch == 1

@@ -128,6 +128,7 @@ def test_a_stale_form_in_a_second_tab_is_told_what_happened(site: Site, page: Pa
     assert navigation.value.status == 409
     expect(second.locator("h1")).to_have_text("This page was out of date")
     expect(second.locator("main")).to_contain_text("in another tab")
+    expect(second.locator("main")).to_contain_text("it may have been carried out already")
     assert site.twinlock.store.load(MemberMFA, person.id).failures == 0
 
 

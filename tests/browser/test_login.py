@@ -97,6 +97,42 @@ def test_enforced_and_unbound_leads_into_the_steps(site: Site, visitor: Visitor,
         assert granted["member_id"] == person.id
 
 
+@pytest.mark.parametrize("again", ["reload", "back", "address"])
+def test_who_comes_back_to_the_recovery_codes_is_told_before_going_on(
+    site: Site, page: Page, again: str
+) -> None:
+    """UX 3, 8, 16: nobody leaves for the host without having read it."""
+    with other_site() as host:
+        place = a_host(site, f"{host}/in", mode="enforced")
+        person = a_person(site, place, bound=False)
+        page.goto(open_login(site, person, return_url=f"{host}/in")["page"])
+        page.click(FORM)
+        enter(page, mailed_code(site, person.email))
+        enter(page, now_code(secret_on(page)))
+        expect(page.locator("#codes li")).to_have_count(10)
+        match again:
+            case "reload":
+                page.reload()
+            case "back":
+                page.go_back()
+            case _:
+                page.goto("/login/bind/recovery-codes")
+        assert path_of(page) == "/login/bind/recovery-codes"
+        expect(page.locator("h1")).to_have_text("MFA is bound")
+        expect(page.locator("main")).to_contain_text("make new ones in the security settings")
+        assert_accessible(page)
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url(f"{host}/in?code=*")
+
+
+def test_who_is_bound_elsewhere_meanwhile_gives_a_code(site: Site, page: Page) -> None:
+    person = a_person(site, a_workspace(site))
+    at_the_code(site, page, person)
+    page.goto("/login/bind/recovery-codes")
+    assert path_of(page) == "/login/"
+    expect(page.get_by_role("status")).to_have_text("An authenticator is bound already.")
+
+
 def test_too_many_wrong_codes_in_the_set_up_say_until_when(site: Site, page: Page) -> None:
     """UX 7, 12."""
     person = a_person(site, a_workspace(site, enforced=True), bound=False)
@@ -260,3 +296,26 @@ def test_a_double_submit_of_a_code_makes_one_event(site: Site, page: Page) -> No
     member = site.twinlock.store.load(MemberMFA, person.id)
     assert len(member.granted) == 1
     assert member.failures == 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_code_sent_again_is_not_said_to_be_without_effect(
+    site: Site, page: Page, kept: bool
+) -> None:
+    """UX 13, 26: whether or not the cookie of the first answer arrived."""
+    with other_site() as host:
+        person = a_person(site, a_host(site, f"{host}/in"))
+        page.goto(open_login(site, person, return_url=f"{host}/in")["page"])
+        before = page.context.cookies()
+        csrf = page.input_value("main [name=csrf]")
+        enter(page, person.code())
+        page.wait_for_url(f"{host}/in?code=*")
+        if not kept:
+            page.context.add_cookies(before)  # type: ignore[arg-type]
+        ours = {"Sec-Fetch-Site": "same-origin"}
+        sent = {"csrf": csrf, "code": "123456"}
+        answer = page.request.post("/login/code", form={**sent}, headers=ours)
+        assert answer.status == (409 if kept else 401)
+        assert "it may have been carried out already" in answer.text()
+        assert "Go back to the application and log in again." in answer.text()
+        assert "Back to the login" not in answer.text()

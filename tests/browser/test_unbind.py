@@ -113,6 +113,12 @@ def test_new_recovery_codes_void_the_older_ones(site: Site, page: Page) -> None:
     codes = page.locator("#codes li").all_text_contents()
     assert len(set(codes)) == 10
     assert not set(codes) & set(person.recovery_codes)
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text("New recovery codes were made already.")
+    expect(page.locator("#summary")).to_have_count(0)
+    page.goto("/settings/mfa/recovery-codes")
+    enter(page, person.code())
+    assert not set(codes) & set(page.locator("#codes li").all_text_contents())
     page.check("#saved")
     page.click("#onwards")
     assert path_of(page) == "/settings"
