@@ -10,7 +10,8 @@ POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors
 STYLE = """body{font:1rem/1.6 system-ui,sans-serif;margin:2rem auto;max-width:56rem;padding:0 1rem;
 color:#1c2430;background:#fff}table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;
-border-bottom:1px solid #cfd6df;overflow-wrap:anywhere}h3{margin:2rem 0 .25rem}a{color:#0b57a4}
+border-bottom:1px solid #cfd6df;overflow-wrap:anywhere}h1,h2,h3{overflow-wrap:anywhere}
+h3{margin:2rem 0 .25rem}a{color:#0b57a4}
 @media (prefers-color-scheme:dark){body{color:#e8ecf2;background:#151a21}
 th,td{border-color:#3a4452}a{color:#8ab8f0}}
 """

@@ -28,6 +28,13 @@ def test_every_page_fits_320_px(site: Site, visitor: Visitor) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_page_about_the_events_fits_320_px(visitor: Visitor) -> None:
+    """UX 23: the longest names of events too."""
+    page: Page = visitor(narrow=True)
+    page.goto("/docs/events")
+    assert_fits(page)
+
+
 def test_nothing_moves_for_those_who_want_it_still(site: Site, visitor: Visitor) -> None:
     """UX 23: reduced motion."""
     page: Page = visitor(reduced_motion="reduce")
