@@ -19,7 +19,7 @@ from api.shapes import PolicyBody, WorkspacePath
 from api.visits import Visit
 from domain.refusals import Malformed, Refusal
 from domain.times import rfc3339
-from domain.workspace import ENFORCED, OFF
+from domain.workspace import ENFORCED, OFF, Workspace
 from projections import standing
 
 PAGE = 50
@@ -27,15 +27,23 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """The policy that the owner has in mind; the day of grace begins at midnight UTC."""
+    """The policy that the owner has in mind; days are those of UTC.
+
+    Grace ends as its day begins; where that is the day on which it ends now, the time stays too.
+    """
 
     mode: str
     day: date | None
+    ends_now: datetime | None
 
     @property
     def grace_until(self) -> datetime | None:
         """When members without MFA are stopped; None: at once."""
-        return datetime.combine(self.day, time(), UTC) if self.day and self.enforced else None
+        if self.day is None or not self.enforced:
+            return None
+        if self.ends_now is not None and self.ends_now.date() == self.day:
+            return self.ends_now
+        return datetime.combine(self.day, time(), UTC)
 
     @property
     def enforced(self) -> bool:
@@ -56,13 +64,13 @@ def show(visit: Visit, *, wish: Wish | None = None, wrong: str = "") -> Page:
     """The policy now, and a form that leads to the preview."""
     assert visit.workspace is not None
     now = reading.policy_now(visit.backend, visit.workspace)
-    by = now.changed_by
-    day = wish.day if wish else now.grace_until.date() if now.grace_until else None
+    by, ends = now.changed_by, _end_of_grace(now, visit.at)
+    day = wish.day if wish else ends.date() if ends else None
     return Page(
         "staff/policy.html",
         workspace=workspace_name(visit, visit.workspace.id),
         policy=now,
-        in_grace=now.in_grace(visit.at),
+        ends=ends,
         mode=_("Enforced") if now.mode == ENFORCED else _("Off"),
         changed_by=f"{actor_in_words(by.kind)} {by.id or ''}".strip() if by else None,
         chosen=wish.mode if wish else now.mode,
@@ -74,7 +82,7 @@ def show(visit: Visit, *, wish: Wish | None = None, wrong: str = "") -> Page:
 
 def preview(visit: Visit) -> Page:
     """Whom the policy would stop, by name, before anything is saved."""
-    wish = _wish(staff.argument)
+    wish = _wish(visit, staff.argument)
     if (grace := wish.grace_until) is not None and grace <= visit.at:
         return show(visit, wish=wish, wrong=_("Choose a day in the future."))
     return _preview(visit, wish)
@@ -82,7 +90,7 @@ def preview(visit: Visit) -> Page:
 
 def save(visit: Visit) -> Page | Response:
     """Set the policy with the owner's fresh code."""
-    wish = _wish(typed.text)
+    wish = _wish(visit, typed.text)
     code, wrong = typed.digits(typed.text("code"))
     if code is None:
         return _preview(visit, wish, wrong=wrong)
@@ -151,15 +159,24 @@ def _consequence(wish: Wish) -> str:
     )
 
 
-def _wish(given: staff.Given) -> Wish:
+def _end_of_grace(policy: Workspace, at: datetime) -> datetime | None:
+    """When the grace that is given at `at` ends, in UTC."""
+    given = policy.in_grace(at) and policy.grace_until
+    return given.astimezone(UTC) if given else None
+
+
+def _wish(visit: Visit, given: staff.Given) -> Wish:
+    assert visit.workspace is not None
     mode = given("mode")
     if mode not in (OFF, ENFORCED):
         raise Malformed("mode: is off or enforced.")
     text = given("grace_until")
     try:
-        return Wish(mode=mode, day=date.fromisoformat(text) if text else None)
+        day = date.fromisoformat(text) if text else None
     except ValueError:
         raise Malformed("grace_until: is a day.") from None
+    now = reading.policy_now(visit.backend, visit.workspace)
+    return Wish(mode=mode, day=day, ends_now=_end_of_grace(now, visit.at))
 
 
 def _path(visit: Visit) -> WorkspacePath:

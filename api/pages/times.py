@@ -16,7 +16,7 @@ FORMS = {"en": "d MMM yyyy, HH:mm", "zh": "y年M月d日 HH:mm"}
 def install(app: Flask) -> None:
     """Give the templates their filters."""
     filters: dict[str, Any] = app.jinja_env.filters
-    filters.update(when=when, both_times=both_times, rfc3339=rfc3339)
+    filters.update(in_utc=in_utc, when=when, both_times=both_times, rfc3339=rfc3339)
 
 
 def in_utc(time: datetime) -> str:

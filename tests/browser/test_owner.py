@@ -79,6 +79,41 @@ def test_a_grace_date_is_said_before_it_is_set(
     assert grace_until.date() == day
 
 
+def at_policy(site: Site, page: Page, workspace: str, owner: Person, until: datetime) -> str:
+    """Open the policy page where grace ends then; answers the day in its field."""
+    command = SetPolicy(workspace_id=workspace, mode="enforced", grace_until=until)
+    site.do(command, at=min(until - timedelta(minutes=1), datetime.now(UTC)))
+    let_in(site, page, owner, "/policy")
+    return page.get_by_label("Grace until (UTC)").input_value()
+
+
+def test_an_unchanged_form_keeps_the_time_of_day_at_which_grace_ends(
+    site: Site, page: Page, workspace: str, owner: Person
+) -> None:
+    """UX 20: what is previewed and saved is what stands beside the field."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    until = midnight + timedelta(days=5, hours=22, minutes=30)
+    assert at_policy(site, page, workspace, owner, until) == until.date().isoformat()
+    said = f"{until.day} {until:%b %Y}, 22:30 UTC"
+    expect(page.locator("#grace-hint")).to_contain_text(f"Left as it is, it stays until {said}.")
+    page.get_by_role("button", name="See who would be stopped").click()
+    expect(page.locator("main")).to_contain_text(f"Until {said} they may skip")
+    page.locator("#code").fill(owner.code())
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("MFA is enforced.")
+    assert policy_of(site, workspace).grace_until == until
+
+
+def test_grace_that_has_ended_is_not_offered_again(
+    site: Site, page: Page, workspace: str, owner: Person
+) -> None:
+    """UX 20: the unchanged form can be sent."""
+    ended = datetime.now(UTC) - timedelta(minutes=5)
+    assert at_policy(site, page, workspace, owner, ended) == ""
+    page.get_by_role("button", name="See who would be stopped").click()
+    expect(page.locator("h1")).to_contain_text("will be stopped")
+
+
 def test_a_past_grace_date_is_refused_at_its_field(site: Site, page: Page, owner: Person) -> None:
     """UX 20: the words stand at the field."""
     let_in(site, page, owner, "/policy/preview?mode=enforced&grace_until=2020-01-01")
