@@ -172,7 +172,7 @@ def _grace(visit: Visit) -> Page:
     login = at_hand(visit)
     until = login.workspace.grace_until
     assert until is not None
-    return _page(visit, "login/grace.html", until=until, days=max(1, -(-(until - visit.at) // DAY)))
+    return _page(visit, "login/grace.html", until=until, days=(until - visit.at) // DAY)
 
 
 def _code(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) -> Page:

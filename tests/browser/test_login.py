@@ -252,7 +252,7 @@ def test_in_grace_people_are_told_and_may_skip(site: Site, page: Page) -> None:
         place = a_host(site, f"{host}/in", mode="enforced", grace_until=until)
         person = a_person(site, place, bound=False)
         page.goto(open_login(site, person, return_url=f"{host}/in")["page"])
-        expect(page.locator(".banner")).to_contain_text("3 days left")
+        expect(page.locator(".banner")).to_contain_text("2 days left")
         assert_accessible(page)
         page.get_by_role("button", name="Skip for now").click()
         page.wait_for_url(f"{host}/in?code=*")
@@ -265,6 +265,15 @@ def test_in_grace_people_are_told_and_may_skip(site: Site, page: Page) -> None:
         page.click("#onwards")
         page.wait_for_url(f"{host}/in?code=*")
     assert site.twinlock.store.load(MemberMFA, person.id).bound
+
+
+def test_the_last_day_of_grace_is_no_whole_day(site: Site, page: Page) -> None:
+    """UX 15."""
+    place = a_workspace(site)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    site.do(SetPolicy(workspace_id=place, mode="enforced", grace_until=until))
+    at_the_code(site, page, a_person(site, place, bound=False))
+    expect(page.locator(".banner")).to_contain_text("Less than a day left")
 
 
 def test_a_login_without_return_address_opens_the_settings(site: Site, page: Page) -> None:
