@@ -41,7 +41,7 @@ METHODS = {
 LETTERS: Mapping[str, Mapping[str, Words]] = {
     "code.bind": {
         "en": Words(
-            "Your code to set up two-step verification",
+            "Your code to set up MFA",
             (
                 "Enter this code to set up your authenticator:",
                 "{code}",
@@ -50,7 +50,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             ),
         ),
         "zh": Words(
-            "设置两步验证的验证码",
+            "设置 MFA 的验证码",
             (
                 "请输入以下验证码来设置身份验证器：",
                 "{code}",
@@ -61,18 +61,18 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
     },
     "code.ticket": {
         "en": Words(
-            "Your code to ask for the removal of two-step verification",
+            "Your code to ask support to unbind MFA",
             (
-                "Enter this code to ask support to remove your authenticator:",
+                "Enter this code to ask support to unbind MFA:",
                 "{code}",
                 "It is valid for 10 minutes, once. Nobody will ever ask you for it.",
                 "If you didn't ask for it, somebody else may have: tell your administrator.",
             ),
         ),
         "zh": Words(
-            "申请解除两步验证的验证码",
+            "申请解绑 MFA 的验证码",
             (
-                "请输入以下验证码，向客服申请解除您的身份验证器：",
+                "请输入以下验证码，向客服申请解绑 MFA：",
                 "{code}",
                 "验证码 10 分钟内有效，仅可使用一次。任何人都不会向您索要它。",
                 "如果您没有申请，可能是他人所为，请告知管理员。",
@@ -81,7 +81,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
     },
     "mfa.bound": {
         "en": Words(
-            "Two-step verification is on",
+            "MFA is bound",
             (
                 "An authenticator was set up for your account, and ten recovery codes were made.",
                 "Keep the recovery codes in a safe place.",
@@ -89,7 +89,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             ),
         ),
         "zh": Words(
-            "两步验证已开启",
+            "MFA 已绑定",
             (
                 "您的账户已绑定身份验证器，并生成了十个恢复码。",
                 "请妥善保管恢复码。",
@@ -99,15 +99,15 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
     },
     "mfa.unbound": {
         "en": Words(
-            "Two-step verification was removed",
+            "MFA was unbound",
             (
-                "The authenticator of your account was removed {method}.",
+                "MFA was unbound for your account {method}.",
                 NOT_YOU["en"],
             ),
         ),
         "zh": Words(
-            "两步验证已解除",
-            ("您账户的身份验证器已解除（{method}）。", NOT_YOU["zh"]),
+            "MFA 已解绑",
+            ("您账户的 MFA 已解绑（{method}）。", NOT_YOU["zh"]),
         ),
     },
     "mfa.recovery_code_spent": {
@@ -146,7 +146,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             "验证码暂时被锁定",
             (
                 "您的账户输入错误验证码的次数过多，{until}（UTC）之前不再接受验证码。",
-                "您可以等待，或使用恢复码登录，或在登录页申请客服解除身份验证器。",
+                "您可以等待，或使用恢复码登录，或在登录页申请客服解绑 MFA。",
                 "如果不是您本人操作，说明有人知道您的密码，请立即修改密码。",
             ),
         ),
@@ -166,17 +166,19 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
     },
     "ticket.submitted": {
         "en": Words(
-            "Your request to remove two-step verification",
+            "Your request to unbind MFA",
             (
-                "We have your request to remove your authenticator. Support will look at it.",
+                "We have your request to unbind MFA: ticket {ticket}.",
+                "It waits for an agent of support. What is decided comes by mail to this address.",
                 "This wasn't me: cancel",
                 "{link}",
             ),
         ),
         "zh": Words(
-            "您申请解除两步验证",
+            "您的 MFA 解绑申请",
             (
-                "我们已收到您解除身份验证器的申请，客服将进行处理。",
+                "我们已收到您的 MFA 解绑申请：工单 {ticket}。",
+                "工单正等待客服处理，处理结果将发送到此邮箱。",
                 "不是我本人：取消申请",
                 "{link}",
             ),
@@ -186,7 +188,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
         "en": Words(
             "Your request was approved",
             (
-                "Your request was approved: two-step verification is off. You can set it up again.",
+                "Your request was approved: MFA is unbound. You can set it up again.",
                 "{because}",
                 "{reason}",
                 NOT_YOU["en"],
@@ -195,7 +197,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
         "zh": Words(
             "您的申请已批准",
             (
-                "您的申请已批准：两步验证已关闭，您可以随时重新设置。",
+                "您的申请已批准：MFA 已解绑，您可以随时重新设置。",
                 "{because}",
                 "{reason}",
                 NOT_YOU["zh"],
@@ -206,48 +208,48 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
         "en": Words(
             "Your request was declined",
             (
-                "Your request to remove the authenticator was declined. It stays in place.",
+                "Your request to unbind MFA was declined. Your authenticator stays as it is.",
                 "{because}",
                 "{reason}",
             ),
         ),
         "zh": Words(
             "您的申请未获批准",
-            ("您解除身份验证器的申请未获批准，身份验证器保持不变。", "{because}", "{reason}"),
+            ("您的 MFA 解绑申请未获批准，身份验证器保持不变。", "{because}", "{reason}"),
         ),
     },
     "ticket.cancelled": {
         "en": Words(
             "Your request was cancelled",
-            ("The request to remove the authenticator of your account was cancelled.",),
+            ("The request to unbind MFA for your account was cancelled.",),
         ),
-        "zh": Words("您的申请已取消", ("解除您账户身份验证器的申请已取消。",)),
+        "zh": Words("您的申请已取消", ("您账户的 MFA 解绑申请已取消。",)),
     },
     "workspace.policy_enforced": {
         "en": Words(
-            "Two-step verification is now required in {workspace}",
+            "MFA is now enforced in {workspace}",
             (
-                "Members of {workspace} now need two-step verification.",
+                "Members of {workspace} now need MFA.",
                 "{grace}",
                 "You get this mail because you are an owner.",
             ),
         ),
         "zh": Words(
-            "{workspace} 已要求两步验证",
-            ("{workspace} 的成员现在必须使用两步验证。", "{grace}", "您是所有者，因此收到本邮件。"),
+            "{workspace} 已强制 MFA",
+            ("{workspace} 的成员现在必须使用 MFA。", "{grace}", "您是所有者，因此收到本邮件。"),
         ),
     },
     "workspace.policy_lifted": {
         "en": Words(
-            "Two-step verification is no longer required in {workspace}",
+            "MFA is no longer enforced in {workspace}",
             (
-                "Members of {workspace} no longer need two-step verification.",
+                "Members of {workspace} no longer need MFA.",
                 "You get this mail because you are an owner.",
             ),
         ),
         "zh": Words(
-            "{workspace} 不再要求两步验证",
-            ("{workspace} 的成员不再需要两步验证。", "您是所有者，因此收到本邮件。"),
+            "{workspace} 不再强制 MFA",
+            ("{workspace} 的成员不再需要 MFA。", "您是所有者，因此收到本邮件。"),
         ),
     },
 }

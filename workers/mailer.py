@@ -181,7 +181,7 @@ def _locked(scribe: Scribe, due: Due, contact: Contact) -> Written:
 def _submitted(scribe: Scribe, due: Due, contact: Contact) -> Written:
     token = link_token(scribe.keys, due.detail)
     path = f"/tickets/{quote(due.detail, safe='')}/cancel?token={token}"
-    return due.kind, {"link": scribe.public_url + path}
+    return due.kind, {"ticket": due.detail, "link": scribe.public_url + path}
 
 
 def _closed(scribe: Scribe, due: Due, contact: Contact) -> Written:

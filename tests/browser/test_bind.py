@@ -68,7 +68,7 @@ def test_bind_from_the_settings(site: Site, visitor: Visitor, way: str) -> None:
     assert path_of(page) == "/settings"
     expect(state).to_have_text("已绑定" if way == "chinese" else "Bound")
     expect(page.locator("dd time").first).to_be_visible()
-    assert mail_about(site, person.email, "Two-step verification is on")
+    assert mail_about(site, person.email, "MFA is bound")
     assert site.twinlock.store.load(MemberMFA, person.id).bound
 
 

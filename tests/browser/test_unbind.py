@@ -32,7 +32,7 @@ def test_unbind_with_a_code(site: Site, visitor: Visitor, way: str) -> None:
     expect(page.locator("#mfa-state")).to_have_text("未绑定" if way == "chinese" else "Not bound")
     goes.look()
     assert not site.twinlock.store.load(MemberMFA, person.id).bound
-    assert mail_about(site, person.email, "Two-step verification was removed")
+    assert mail_about(site, person.email, "MFA was unbound")
 
 
 def test_the_consequences_are_named_and_have_to_be_accepted(site: Site, page: Page) -> None:

@@ -111,7 +111,7 @@ def test_enforced_members_enrol_log_in_and_unbind(whole: Installation) -> None:
     assert (off.status, off.body["status"], off.body["pass"]) == (200, "not_bound", None)
     assert status(whole, person, off.position) == "not_bound"
     assert not opens(whole, granted.body["pass"], workspace)
-    whole.postbox.wait(person.email, re.compile("Two-step verification was removed"))
+    whole.postbox.wait(person.email, re.compile("MFA was unbound"))
     last = log_in(whole, person)
     assert last["state"] == "enrolment_required"
     assert told(whole, f"member/{person.id}", off.position) == [
@@ -150,7 +150,7 @@ def test_an_owner_enforces_the_policy_with_a_fresh_code(whole: Installation) -> 
     assert done.body["changed_by"] == {"kind": "member", "id": owner.id}
     assert not opens(whole, entered, workspace)
     assert log_in(whole, member)["state"] == "enrolment_required"
-    whole.postbox.wait(owner.email, re.compile("is now required in A workspace"))
+    whole.postbox.wait(owner.email, re.compile("MFA is now enforced in A workspace"))
     types = told(whole, f"workspace/{workspace}", done.position)
     added = ["workspace.member_added"] * 2
     assert types == ["workspace.created", *added, "workspace.policy_enforced"]

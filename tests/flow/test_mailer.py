@@ -125,7 +125,7 @@ def test_an_expired_code_is_not_sent(running: Running, mailer: Mailer, mailbox: 
 
 
 SECURITY: list[tuple[str, Callable[[], list[Any]], str]] = [
-    ("bound", lambda: [bound(), RecoveryCodesIssued(set_id="s", count=10)], "is on"),
+    ("bound", lambda: [bound(), RecoveryCodesIssued(set_id="s", count=10)], "is bound"),
     ("reissued", lambda: [RecoveryCodesIssued(set_id="s", count=10)], "New recovery codes"),
     (
         "spent",
@@ -133,7 +133,7 @@ SECURITY: list[tuple[str, Callable[[], list[Any]], str]] = [
         "recovery code was used",
     ),
     ("locked", lambda: [Locked(until=in_minutes(15), failures=5)], "refused for a while"),
-    ("unbound", lambda: [MFAUnbound(binding_id="b1", method="self", ticket_id=None)], "removed"),
+    ("unbound", lambda: [MFAUnbound(binding_id="b1", method="self", ticket_id=None)], "unbound"),
     ("rejected", lambda: [TicketClosed(ticket_id="t", status="rejected")], "declined"),
     ("approved", lambda: [TicketClosed(ticket_id="t", status="approved")], "approved"),
     ("cancelled", lambda: [TicketClosed(ticket_id="t", status="cancelled")], "cancelled"),
@@ -212,6 +212,8 @@ def test_a_submitted_ticket_can_be_cancelled_by_the_mailed_link(
     token = cancel_token(running.twinlock.keys.derived("cancel-tokens"), ticket_id="t1")
     assert f"http://127.0.0.1:8080/tickets/t1/cancel?token={token}" in mail.text.splitlines()
     assert "This wasn't me: cancel" in mail.text
+    assert "ticket t1.\n" in mail.text
+    assert "What is decided comes by mail to this address." in mail.text
 
 
 def asked(twinlock: Twinlock, command: Any, ago: int = 0) -> int:
