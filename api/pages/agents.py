@@ -153,7 +153,8 @@ def ticket(
     assert visit.ticket is not None
     one, me = visit.ticket, visit.caller.member_id or ""
     member = visit.desk.store.load(MemberMFA, one.member_id)
-    tries = _tries(one, me, member, visit.desk)
+    two = privileged(visit.desk, member)
+    tries = _tries(one, me, member, visit.desk, two=two)
     offered = frozenset(verb for verb, attempt in tries.items() if not _refused(attempt))
     shown = ticket_in_full(visit, one)
     written = {verb: typed.text(f"{verb}_reason") for verb in ("approve", "reject")}
@@ -167,6 +168,7 @@ def ticket(
         steps=_steps(visit, one),
         offered=offered,
         instead=None if {"claim", "approve"} & offered else _instead(one, me),
+        privileged=two,
         last=shown.approvals + 1 >= shown.approvals_needed,
         agents=_others(visit, one) if "forward" in offered else (),
         myself=me,
@@ -178,10 +180,10 @@ def ticket(
 
 
 def _tries(
-    ticket: UnbindTicket, me: str, member: MemberMFA, desk: Desk
+    ticket: UnbindTicket, me: str, member: MemberMFA, desk: Desk, *, two: bool
 ) -> Mapping[str, staff.Attempt]:
     """The steps by name; those that the domain refuses this agent now are not offered."""
-    left, two = deserted(desk, ticket), privileged(desk, member)
+    left = deserted(desk, ticket)
     return {
         "claim": lambda: unbind_ticket.claim(ticket, me, deserted=left),
         "approve": lambda: unbind_ticket.approve(ticket, me, member, privileged=two),

@@ -143,6 +143,8 @@ def test_two_agents_approve_what_is_not_proven(
     filed = a_request(site, person, proven=False)
     first, second = visitor(), visitor()
     open_ticket(site, first, agent, filed)
+    why = "Two different agents have to approve, as the first factor is not proven."
+    expect(first.locator("main")).to_contain_text(why)
     first.get_by_role("button", name="Claim this ticket").click()
     first.get_by_label("Reason for approving").fill("Knew the last invoice.")
     first.get_by_role("button", name="Approve").click()
@@ -153,7 +155,16 @@ def test_two_agents_approve_what_is_not_proven(
     second.get_by_label("Reason for approving").fill("Seen in person.")
     second.get_by_role("button", name="Approve").click()
     expect(second.locator("main .state").first).to_have_text("Approved")
+    expect(second.locator("main")).not_to_contain_text("Two different agents")
     assert not is_bound(site, person)
+
+
+def test_two_agents_approve_for_an_owner(site: Site, page: Page, agent: Person) -> None:
+    """UX 19: the page says why, though the first factor is proven."""
+    person = a_person(site, a_workspace(site), role="owner")
+    open_ticket(site, page, agent, a_request(site, person))
+    why = "Two different agents have to approve, as the member is an owner or an agent."
+    expect(page.locator("main")).to_contain_text(why)
 
 
 def test_a_ticket_is_forwarded(
