@@ -24,7 +24,7 @@ PAGE = """<!doctype html>
 </html>
 """
 START = """import {init} from "./redoc.standalone.js";
-init("openapi.json", {disableSearch: true, hideDownloadButtons: false,
+init("openapi.json", {disableSearch: true, disableTelemetry: true, hideDownloadButtons: false,
   theme: {typography: {fontFamily: "system-ui, sans-serif",
   headings: {fontFamily: "system-ui, sans-serif"}}}}, document.getElementById("redoc"));
 """

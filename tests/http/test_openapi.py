@@ -187,7 +187,9 @@ def test_the_reference_is_readable_without_the_network(here: Installation) -> No
     assert '<script type="module" src="docs/start.js">' in page.text
     assert "http" not in page.text.replace("https", "")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    assert "import {init}" in here.get("/docs/start.js").text
+    start = here.get("/docs/start.js").text
+    assert "import {init}" in start
+    assert "disableTelemetry: true" in start
     bundle = here.get("/docs/redoc.standalone.js")
     assert bundle.text.rstrip().endswith("export{RedocStandalone,hydrate,init};")
 
