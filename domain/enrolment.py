@@ -39,10 +39,16 @@ def send_email_code(
     at = member.clock(at)
     if purpose == BIND:
         refuse_bound(member)
-    free_at = _free_at(_sent(member, purpose))
+    sent = _sent(member, purpose)
+    free_at = _free_at(sent)
     if free_at > at:
-        wait = ceil((free_at - at).total_seconds())
-        raise TooMany("Too many codes were sent to this address.", retry_after=wait)
+        just_now = free_at == sent[-1] + BUDGET[0][0]
+        said = (
+            "A code was sent to this address a moment ago."
+            if just_now
+            else "Too many codes were sent to this address."
+        )
+        raise TooMany(said, retry_after=ceil((free_at - at).total_seconds()))
     return EmailCodeSent(challenge_id=challenge_id, purpose=purpose, expires_at=at + PENDING)
 
 

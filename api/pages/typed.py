@@ -27,7 +27,7 @@ def digits(text: str) -> Read:
     """Six digits, out of whatever people paste."""
     plain = _plain(text)
     if not plain:
-        return None, _("Enter the code: it is empty.")
+        return None, _("Enter the code: the field is empty.")
     if not plain.isascii() or not plain.isdigit():
         return None, _("A code has digits only.")
     return _of_length(plain, 6)
@@ -37,7 +37,7 @@ def letters(text: str) -> Read:
     """Eight characters of a mailed ticket code."""
     plain = _crockford(text)
     if not plain:
-        return None, _("Enter the code from the mail: it is empty.")
+        return None, _("Enter the code from the mail: the field is empty.")
     if set(plain) - set(CROCKFORD):
         return None, _("The mailed code has letters and digits only.")
     return _of_length(plain, 8)
@@ -47,7 +47,7 @@ def recovery_code(text: str) -> Read:
     """A recovery code, written as the API wants it."""
     plain = _crockford(text)
     if not plain:
-        return None, _("Enter a recovery code: it is empty.")
+        return None, _("Enter a recovery code: the field is empty.")
     if set(plain) - set(CROCKFORD):
         return None, _("A recovery code has letters and digits only.")
     code, wrong = _of_length(plain, 16)

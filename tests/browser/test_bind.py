@@ -268,7 +268,7 @@ def test_what_people_paste_is_forgiven(site: Site, page: Page, typed: str) -> No
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("", "it is empty"),
+        ("", "the field is empty"),
         ("123", "too short: 6 are needed, you entered 3"),
         ("12a456", "A code has digits only"),
         ("1234567", "too long: 6 are needed, you entered 7"),

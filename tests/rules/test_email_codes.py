@@ -193,18 +193,22 @@ def test_a_bound_member_gets_none_to_bind() -> None:
 
 @pytest.mark.parametrize("purpose", KINDS)
 @pytest.mark.parametrize(
-    ("gap", "fit", "then"),
+    ("gap", "fit", "then", "said"),
     [
-        ({"seconds": 59.5}, 1, 1),
-        ({"minutes": 2}, 5, 50 * 60),
-        ({"minutes": 20}, 10, 1240 * 60),
+        ({"seconds": 59.5}, 1, 1, "A code was sent to this address a moment ago."),
+        ({"minutes": 2}, 5, 50 * 60, "Too many codes were sent to this address."),
+        ({"minutes": 20}, 10, 1240 * 60, "Too many codes were sent to this address."),
     ],
 )
-def test_the_budget_of_a_mailbox(purpose: str, gap: dict[str, float], fit: int, then: int) -> None:
+def test_the_budget_of_a_mailbox(
+    purpose: str, gap: dict[str, float], fit: int, then: int, said: str
+) -> None:
     member = a_member(Registered())
     for number in range(fit):
         member.when(ask_email_code(purpose, f"c{number}")).then(EmailCodeSent).later(**gap)
-    member.when(ask_email_code(purpose, "more")).then_refused(TooMany, retry_after=then)
+    member.when(ask_email_code(purpose, "more")).then_refused(
+        TooMany, retry_after=then, detail=said
+    )
     member.later(seconds=then).when(ask_email_code(purpose, "more")).then(EmailCodeSent)
 
 
