@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC
 
 import pytest
 
@@ -36,7 +37,9 @@ def parked(running: Running, count: int) -> list[ParkedRow]:
     raise AssertionError("nothing was parked")
 
 
-def test_a_mended_event_is_applied_again(embedded: Running) -> None:
+def test_a_mended_event_is_applied_again(
+    embedded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     twinlock = embedded.twinlock
     embedded.start(embedded.projector(refusing(STANDING, "mfa.code_accepted")).run)
     append(twinlock, MemberMFA, "m1", *joined("m1"), bound(), accepted(2))
@@ -44,7 +47,10 @@ def test_a_mended_event_is_applied_again(embedded: Running) -> None:
     embedded.stop()
     (told,) = json.loads(run_twinlock(twinlock, "parked", "list", "--json").out)
     assert (told["model"], told["position"]) == ("standing-v1", 4)
+    monkeypatch.setenv("PGTZ", "Asia/Shanghai")
+    monkeypatch.setenv("COLUMNS", "120")
     listed = run_twinlock(twinlock, "parked", "list")
+    assert f"{row.parked_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" in listed.out
     assert (listed.code, "standing-v1" in listed.out, "ValueError" in listed.out) == (0, True, True)
     shown = run_twinlock(twinlock, "parked", "show", str(row.id))
     assert '"type":"twinlock.mfa.code_accepted.v1"' in shown.out

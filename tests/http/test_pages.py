@@ -1,6 +1,8 @@
 """The page behind the mailed link, and the headers that every answer carries."""
 
+import re
 from dataclasses import replace
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,9 +14,10 @@ from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.onetime import cancel_token
 from domain.refusals import IllegalTransition
-from tests.http.installation import PUBLIC_URL, Installation, Person
+from tests.http.installation import PUBLIC_URL, Installation, Person, installed
 
 BACK = "https://app.example/back"
+TIME = re.compile('<time datetime="([^"]+)" data-local>([^<]+)</time>')
 
 
 def link(here: Installation, ticket_id: str) -> tuple[str, str]:
@@ -209,3 +212,16 @@ def hand_over(here: Installation, member: Person) -> str:
     done = run(FinishLogin(login=login, amr=amr), context, here.twinlock.desk)
     address: str = done.address
     return parse_qs(urlsplit(address).query)["code"][0]
+
+
+def test_pages_say_utc_where_the_database_has_another_zone(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "Asia/Shanghai")
+    with installed(database) as here:
+        opened = here.login(here.member(here.workspace()))
+        shown = here.app.test_client().get(opened["page"], follow_redirects=True)
+    times = TIME.findall(shown.text)
+    assert times
+    for time, words in times:
+        assert words.endswith(f", {datetime.fromisoformat(time):%H:%M} UTC")
