@@ -10,6 +10,7 @@ from tests.browser.support.looking import screenshot
 from tests.browser.support.people import a_person, a_workspace
 from tests.browser.support.site import Site
 from tests.browser.support.tour import tour
+from tests.browser.test_hostile import TITLE
 
 TEXTS = """() => {
     const found = [document.title.split(' · ')[0]];
@@ -35,6 +36,7 @@ KEPT = re.compile(
     r"|\b(?:w|member|owner|support|auditor|bound|demo|browser)-[\w-]+"
     r"|\b(?:Member|Owner|Support|Auditor) [0-9a-f]{8}\b|\b[0-9a-z]{26}\b|\b[A-Z2-7]{4}\b"
     r"|\bID\b|\bstaff\b|Lost device|Lost phone(?: [0-9a-f]{6})?|Request [0-9] [0-9a-f]{6}"
+    rf"|{re.escape(TITLE)}"
 )
 """Names, ids, abbreviations, and what people wrote themselves."""
 ENGLISH = re.compile(r"[A-Za-z]{2,}")
