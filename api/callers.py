@@ -44,7 +44,13 @@ class Caller:
     @property
     def in_person(self) -> bool:
         """Whether it is a member with a login token or a pass."""
-        return self.login is not None or self.holder is not None
+        return self.member is not None
+
+    @property
+    def member(self) -> MemberMFA | None:
+        """The member in person, as the stream was when it was let in."""
+        known = self.login or self.holder
+        return known.member if known else None
 
     @property
     def workspace_id(self) -> str | None:
@@ -56,8 +62,7 @@ class Caller:
     @property
     def revocations(self) -> int | None:
         """How often a member in person had been signed out when it was let in."""
-        known = self.login or self.holder
-        return known.member.revocations if known else None
+        return self.member.revocations if self.member else None
 
     def is_member(self, member_id: str) -> bool:
         """Whether it is that very member, in person."""

@@ -214,9 +214,8 @@ def _member(visit: Visit, member_id: str) -> MemberMFA:
     """The member; a caller in person was loaded already, with the same stream."""
     caller = visit.known()
     if caller.is_member(_id(member_id)):
-        known = caller.login or caller.holder
-        assert known is not None
-        return known.member
+        assert caller.member is not None
+        return caller.member
     member = visit.desk.store.load(MemberMFA, member_id)
     if not caller.sees_member(member):
         raise no_such_thing()

@@ -58,10 +58,10 @@ HEADERS_OF_STATE = {
 def document(topic: str, public_url: str) -> dict[str, Any]:
     """The document of an installation."""
     messages = {
-        name: _message(name, FACTS[name].__name__, event_schema(name), public_url)
+        name: _event_message(name, FACTS[name].__name__, event_schema(name), public_url)
         for name in topics()
     }
-    messages[UNREADABLE] = _message(UNREADABLE, "Unreadable", unreadable_schema(), public_url)
+    messages[UNREADABLE] = _event_message(UNREADABLE, "Unreadable", unreadable_schema(), public_url)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Twinlock events", "version": "1", "description": DESCRIPTION},
@@ -116,37 +116,34 @@ def _sends(channel: str, summary: str) -> dict[str, Any]:
     }
 
 
-def _message(name: str, title: str, schema: Mapping[str, Any], public_url: str) -> dict[str, Any]:
-    return {
-        "name": PREFIX + name,
-        "title": title,
-        "summary": schema["description"],
-        "contentType": CONTENT_TYPE,
+def _event_message(
+    name: str, title: str, schema: Mapping[str, Any], public_url: str
+) -> dict[str, Any]:
+    message = _message(PREFIX + name, title, schema, CONTENT_TYPE, STREAM_KEY)
+    return message | {
         "headers": {"$ref": "#/components/schemas/headers"},
-        "payload": {key: value for key, value in schema.items() if key != "$schema"},
-        "bindings": {"kafka": {"key": STREAM_KEY, "bindingVersion": "0.5.0"}},
         "externalDocs": {"url": f"{public_url}/v1/schemas/{name}"},
     }
 
 
 def _state_message() -> dict[str, Any]:
-    return {
-        "name": STATE,
-        "title": "MemberState",
-        "summary": SCHEMA_OF_STATE["description"],
-        "contentType": "application/json",
-        "headers": HEADERS_OF_STATE,
-        "payload": {key: value for key, value in SCHEMA_OF_STATE.items() if key != "$schema"},
-        "bindings": {"kafka": {"key": MEMBER_KEY, "bindingVersion": "0.5.0"}},
-    }
+    message = _message(STATE, "MemberState", SCHEMA_OF_STATE, "application/json", MEMBER_KEY)
+    return message | {"headers": HEADERS_OF_STATE}
 
 
 def _checkpoint_message() -> dict[str, Any]:
+    name = PREFIX + CHECKPOINT
+    return _message(name, "Checkpoint", SIGNED_NOTE, "text/plain", CHECKPOINT_KEY)
+
+
+def _message(
+    name: str, title: str, schema: Mapping[str, Any], media_type: str, key: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
-        "name": PREFIX + CHECKPOINT,
-        "title": "Checkpoint",
-        "summary": SIGNED_NOTE["description"],
-        "contentType": "text/plain",
-        "payload": SIGNED_NOTE,
-        "bindings": {"kafka": {"key": CHECKPOINT_KEY, "bindingVersion": "0.5.0"}},
+        "name": name,
+        "title": title,
+        "summary": schema["description"],
+        "contentType": media_type,
+        "payload": {word: value for word, value in schema.items() if word != "$schema"},
+        "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
     }

@@ -54,11 +54,9 @@ def in_login(visit: Visit, _: Arguments) -> Visit:
 def show(visit: Visit) -> Page | Response:
     """What is due now."""
     if (token := request.args.get("handover")) is not None:
-        return (
-            Page.elsewhere(url_for("login.show"))
-            if request.method == "HEAD"
-            else _swap(visit, token)
-        )
+        if request.method == "HEAD":
+            return Page.elsewhere(url_for("login.show"))
+        return _swap(visit, token)
     login = at_hand(visit)
     match login.state:
         case "enrolment_required":

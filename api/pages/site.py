@@ -134,8 +134,8 @@ class Site:
 
 def _bound() -> bool:
     """Whether the member who asks has an authenticator by now."""
-    known = g.caller.login or g.caller.holder
-    return known is not None and known.member.bound
+    member = g.caller.member
+    return member is not None and member.bound
 
 
 def me() -> Caller | None:
