@@ -4,11 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from threading import Thread
 
 import pytest
-from werkzeug.serving import make_server
 
 from api.refusals import TITLES, status_of_slug
 from tests.http.installation import PUBLIC_URL, Installation
@@ -19,15 +16,10 @@ PAGE = (ROOT / "docs/integrate.md").read_text()
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def address(here: Installation) -> Iterator[str]:
+@pytest.fixture
+def address(port: int) -> str:
     """Where the installation answers over a socket."""
-    server = make_server("127.0.0.1", 0, here.app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
+    return f"http://127.0.0.1:{port}"
 
 
 def said(here: Installation, address: str, given: str, workspace: str) -> str:

@@ -1,9 +1,7 @@
 """When something breaks: 500 without a trace, 503 that fails closed, and logs without secrets."""
 
 import json
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -13,7 +11,6 @@ from typing import Any
 import pytest
 import structlog
 from structlog.testing import capture_logs
-from werkzeug.serving import make_server
 
 from api.metrics import Metrics
 from tests.http.installation import Installation, Reply, installed
@@ -239,18 +236,6 @@ def test_metrics_count_by_route_template(here: Installation) -> None:
     )
     assert member.id not in text
     assert "/nothing" not in text
-
-
-@pytest.fixture(scope="module")
-def port(here: Installation) -> Iterator[int]:
-    """The application behind a real socket."""
-    server = make_server("127.0.0.1", 0, here.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize(("chunks", "told"), [(3, (404, "not-found")), (70, (413, "too-large"))])
