@@ -111,7 +111,7 @@ class Verification:
         self.events = 0
 
     def open_manifest(self, note: str) -> None:
-        """Whether the manifest is what was signed."""
+        """Note where the manifest is not what was signed."""
         try:
             self._text(note)
         except BadNote as bad:
