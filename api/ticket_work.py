@@ -25,12 +25,13 @@ calls = Calls("Support")
 def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
     """The queue, oldest first."""
     me = visit.caller.member_id if query.assignee else None
+    asked = (query.status,) if query.status else ()
     paging = reading.paging(visit.backend, query, "tickets", me)
     after, found = paging.after_number(), list[tickets.Row]()
     with visit.backend.reads.connection() as connection:
         while len(found) < paging.wanted:
             rows = tickets.queue(
-                connection, status=query.status, assignee=me, after=after, limit=paging.wanted
+                connection, statuses=asked, assignee=me, after=after, limit=paging.wanted
             )
             found.extend(
                 row for row in rows if in_scope(visit.desk, visit.caller.scope, row.ticket)

@@ -47,10 +47,9 @@ ON CONFLICT (id) DO UPDATE SET
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A ticket, the position of its newest event, and its place in the queue (a cursor)."""
+    """A ticket, and its place in the queue (a cursor)."""
 
     ticket: UnbindTicket
-    position: int
     place: int
 
 
@@ -92,26 +91,19 @@ def _place(cursor: Cursor[Any], filed: dict[str, int]) -> None:
 def queue(
     connection: Connection[Any],
     *,
-    status: str | None = None,
     statuses: Sequence[str] = (),
     assignee: str | None = None,
     after: int = 0,
     limit: int = 50,
 ) -> list[Row]:
-    """A page of tickets, oldest first, those behind the place `after`."""
-    wanted = {"status": status, "assignee": assignee}
-    asked = [SQL(f" AND {name} = %({name})s") for name, value in wanted.items() if value]
+    """A page of tickets, oldest first, those behind the place `after`; of any status without."""
+    asked = [SQL("filed_at > %(after)s")]
     if statuses:
-        asked.append(SQL(" AND status = ANY(%(statuses)s)"))
+        asked.append(SQL("status = ANY(%(statuses)s)"))
+    if assignee:
+        asked.append(SQL("assignee = %(assignee)s"))
     query = SQL(
-        "SELECT state::text, position, filed_at FROM tickets_v1"
-        " WHERE filed_at > %(after)s {} ORDER BY filed_at LIMIT %(limit)s"
-    ).format(SQL("").join(asked))
-    rows = connection.execute(
-        query, {**wanted, "statuses": list(statuses), "after": after, "limit": limit}
-    )
-    return [_row(*row) for row in rows]
-
-
-def _row(state: str, position: int, place: int) -> Row:
-    return Row(TICKETS.read(state), position, place)
+        "SELECT state::text, filed_at FROM tickets_v1 WHERE {} ORDER BY filed_at LIMIT %(limit)s"
+    ).format(SQL(" AND ").join(asked))
+    values = {"statuses": list(statuses), "assignee": assignee, "after": after, "limit": limit}
+    return [Row(TICKETS.read(state), place) for state, place in connection.execute(query, values)]

@@ -210,7 +210,7 @@ def test_the_queue_is_oldest_first(twinlock: Twinlock, connection: psycopg.Conne
     rows = tickets.queue(connection)
     assert [row.ticket.id for row in rows] == ["t1", "t2"]
     assert [r.ticket.id for r in tickets.queue(connection, after=rows[0].place)] == ["t2"]
-    assert [r.ticket.id for r in tickets.queue(connection, status="submitted")] == ["t2"]
+    assert [r.ticket.id for r in tickets.queue(connection, statuses=("submitted",))] == ["t2"]
     assert [r.ticket.id for r in tickets.queue(connection, assignee="zed")] == ["t1"]
 
 
