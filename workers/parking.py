@@ -85,14 +85,10 @@ def park(cursor: Cursor[Any], model: str, parked: Sequence[Parked]) -> None:
         )
 
 
-def parked_records(connection: Connection[Any], model: str | None = None) -> list[ParkedRow]:
+def parked_records(connection: Connection[Any]) -> list[ParkedRow]:
     """All parked records, oldest first."""
     with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
-        cursor.execute(
-            "SELECT * FROM parked WHERE %(model)s::text IS NULL OR model = %(model)s ORDER BY id",
-            {"model": model},
-        )
-        return cursor.fetchall()
+        return cursor.execute("SELECT * FROM parked ORDER BY id").fetchall()
 
 
 def parked_record(connection: Connection[Any], id_: int) -> ParkedRow | None:
