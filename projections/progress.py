@@ -132,7 +132,7 @@ def visible(connection: Connection[Any], model: str, at_least: int) -> bool:
     return bool(row and row[0])
 
 
-def wait_visible(pool: Connections, model: str, at_least: int, timeout: float = 2.0) -> None:
+def wait_visible(pool: Connections, model: str, at_least: int, timeout: float) -> None:
     """Wait until it is visible, polling every few ms; raises NotYetVisible after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:

@@ -55,10 +55,10 @@ def pinned(lock: str) -> Iterator[Pinned]:
             yield Pinned(found[1], found[2], tuple(sorted(HASH.findall(entry))))
 
 
-def bill(root: Path = ROOT) -> dict[str, Any]:
+def bill() -> dict[str, Any]:
     """The document."""
-    locks = {name: (root / name).read_text() for name in (SERVICE, *EVERYTHING)}
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    locks = {name: (ROOT / name).read_text() for name in (SERVICE, *EVERYTHING)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {each.purl: each for each in pinned(locks[SERVICE])}
     others = {e.purl: e for name in EVERYTHING for e in pinned(locks[name])}
     components = [each.component("required") for each in required.values()]
