@@ -91,12 +91,16 @@ TITLES = {
 
 def status_of(refusal: Refusal) -> int:
     """The HTTP status, decided by the nearest kind in the refusal's ancestry."""
-    return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    return _status(type(refusal))
 
 
 def status_of_slug(slug: str) -> int:
     """The HTTP status under which a slug is answered."""
-    return next(STATUS[kind] for kind in _kind(slug).__mro__ if kind in STATUS)
+    return _status(_kind(slug))
+
+
+def _status(kind: type[Refusal]) -> int:
+    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
 def _kind(slug: str) -> type[Refusal]:

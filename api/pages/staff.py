@@ -7,6 +7,7 @@ from flask import request
 from pydantic import ValidationError
 
 from api import reading
+from api.cursors import forged
 from api.guards import Guard, in_workspace
 from api.shapes import PageQuery
 from api.visits import Arguments, Visit
@@ -65,7 +66,7 @@ def page_asked_for(limit: int) -> PageQuery:
     try:
         return PageQuery.model_validate({"cursor": cursor, "limit": str(limit)})
     except ValidationError:
-        raise Malformed("cursor: does not belong to this query.") from None
+        raise forged() from None
 
 
 def settle(visit: Visit, position: int | None, *models: str) -> None:
