@@ -51,15 +51,15 @@ class Call:
     body: type[BaseModel] | None
     guard: Guard
     answers: Answers
-    refuses: tuple[str, ...]
-    expects: str | None
-    reads: str | None
-    optional: bool
-    repeatable: bool
-    judged: type[BaseModel] | None
-    cookie: str | None
-    media_types: tuple[str, ...]
-    headers: tuple[str, ...]
+    refuses: tuple[str, ...] = ()
+    expects: str | None = "api"
+    reads: str | None = None
+    optional: bool = False
+    repeatable: bool = False
+    judged: type[BaseModel] | None = None
+    cookie: str | None = None
+    media_types: tuple[str, ...] = (JSON,)
+    headers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Call:
 
 
 class Calls:
-    """The calls of one area, in the order in which they are told."""
+    """The calls of one area, in the order in which they are told; each is `said` as Call has it."""
 
     def __init__(self, area: str) -> None:
         """Name the area, as the documentation shows it."""
@@ -80,60 +80,25 @@ class Calls:
 
     def get(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
         """Declare a question."""
-        return self._declare("GET", rule, repeatable=False, **said)
+        return self._declare(method="GET", rule=rule, **said)
 
     def post(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
         """Declare a command, which is repeated safely under an Idempotency-Key."""
-        return self._declare("POST", rule, repeatable=True, **said)
+        return self._declare(method="POST", rule=rule, repeatable=True, **said)
 
-    def put(self, rule: str, *, repeatable: bool = False, **said: Any) -> Callable[..., Handler]:
+    def put(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
         """Declare a command that is idempotent by itself, mostly."""
-        return self._declare("PUT", rule, repeatable=repeatable, **said)
+        return self._declare(method="PUT", rule=rule, **said)
 
     def delete(self, rule: str, **said: Any) -> Callable[[Handler], Handler]:
         """Declare a command that takes something away."""
-        return self._declare("DELETE", rule, repeatable=False, **said)
+        return self._declare(method="DELETE", rule=rule, **said)
 
-    def _declare(
-        self,
-        method: Literal["GET", "POST", "PUT", "DELETE"],
-        rule: str,
-        *,
-        guard: Guard,
-        answers: Answers,
-        refuses: tuple[str, ...] = (),
-        expects: str | None = "api",
-        reads: str | None = None,
-        optional: bool = False,
-        judged: type[BaseModel] | None = None,
-        cookie: str | None = None,
-        media_types: tuple[str, ...] = (JSON,),
-        headers: tuple[str, ...] = (),
-        repeatable: bool,
-    ) -> Callable[[Handler], Handler]:
+    def _declare(self, **said: Any) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
-            given = get_type_hints(handler)
-            self._calls.append(
-                Call(
-                    method=method,
-                    rule=rule,
-                    handler=handler,
-                    path=given.get("path"),
-                    query=given.get("query"),
-                    body=given.get("body"),
-                    guard=guard,
-                    answers=answers,
-                    refuses=refuses,
-                    expects=expects,
-                    reads=reads,
-                    optional=optional,
-                    repeatable=repeatable,
-                    judged=judged,
-                    cookie=cookie,
-                    media_types=media_types,
-                    headers=headers,
-                )
-            )
+            hints = get_type_hints(handler)
+            given: Any = {name: hints.get(name) for name in ("path", "query", "body")}
+            self._calls.append(Call(handler=handler, **given, **said))
             return handler
 
         return declare
