@@ -125,12 +125,8 @@ def _agent(visit: Visit) -> str:
 
 def _staff(visit: Visit) -> frozenset[str]:
     """Members of the staff workspace with the role support."""
-    staff, after, found = visit.desk.rules.staff_workspace, "", set[str]()
-    while staff is not None:
-        with visit.backend.reads.connection() as connection:
-            page = coverage.items(connection, staff, visit.at, after=after, limit=500)
-        found.update(item.member_id for item in page if item.role == "support")
-        if len(page) < 500:
-            break
-        after = page[-1].member_id
-    return frozenset(found)
+    staff = visit.desk.rules.staff_workspace
+    if staff is None:
+        return frozenset()
+    members = coverage.every_item(visit.backend.reads, staff, visit.at)
+    return frozenset(member.member_id for member in members if member.role == "support")

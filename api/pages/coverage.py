@@ -1,6 +1,5 @@
 """An owner's view of who in the workspace has a second factor, as a chart, a table and a CSV."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +17,7 @@ from domain.times import rfc3339
 from projections import coverage, progress, standing
 from projections.coverage import Chip, Counts, Item
 
-PAGE, BATCH = 50, 500
+PAGE = 50
 CHIPS: dict[str, Chip | None] = {
     "": None,
     "bound": "bound",
@@ -106,7 +105,10 @@ def download(visit: Visit) -> Response:
     """Every member that the chip stands for, as CSV."""
     assert visit.workspace is not None
     state = staff.one_of("state", tuple(CHIPS))
-    lines = csv_lines(HEADER, _all(visit, visit.workspace.id, CHIPS[state]))
+    everybody = coverage.every_item(
+        visit.backend.reads, visit.workspace.id, visit.at, chip=CHIPS[state]
+    )
+    lines = csv_lines(HEADER, map(_cells, everybody))
     name = f"coverage-{state or 'all'}.csv"
     return Response(
         lines,
@@ -115,20 +117,9 @@ def download(visit: Visit) -> Response:
     )
 
 
-def _all(visit: Visit, workspace_id: str, chip: Chip | None) -> Iterator[tuple[str | None, ...]]:
-    """In batches, so that no connection is held while the reader reads."""
-    after = ""
-    while True:
-        with visit.backend.reads.connection() as connection:
-            page = coverage.items(
-                connection, workspace_id, visit.at, chip=chip, after=after, limit=BATCH
-            )
-        for item in page:
-            due, locked = rfc3339(item.enrolment_due_at), rfc3339(item.locked_until)
-            yield item.member_id, item.role, item.status, due, locked
-        if len(page) < BATCH:
-            return
-        after = page[-1].member_id
+def _cells(item: Item) -> tuple[str | None, ...]:
+    due, locked = rfc3339(item.enrolment_due_at), rfc3339(item.locked_until)
+    return item.member_id, item.role, item.status, due, locked
 
 
 def _words() -> dict[str, str]:
