@@ -83,129 +83,132 @@ def _building(model: Model, connect: Connect, marks: Live, tell: Tell) -> Iterat
     """Connections, the lock, a snapshot of what is live, and empty tables beside it."""
     schema = f"rebuild_{model.key.replace('-', '_')}"
     with ExitStack() as stack:
-        fresh, reader, live = (stack.enter_context(connect()) for _ in range(3))
+        fresh, live = (stack.enter_context(connect()) for _ in range(2))
         if not leads(fresh, schema):
             raise Busy("another rebuild or check of this model is under way")
         stack.callback(_drop, fresh, schema)
-        _drop(fresh, schema)
-        home = _one(fresh, "SELECT current_schema()")
-        fresh.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
-        fresh.execute(SQL("SET search_path = {}, {}").format(*map(Identifier, (schema, home))))
-        fresh.execute("SET synchronous_commit = off")
+        home = _set_apart(fresh, schema)
         snapshot = stack.enter_context(ExitStack())
         snapshot.enter_context(history.patient(live, snapshot=True))
+        cut = marks.cut(live, history.head(live))
         yield _Build(
-            model, connect, marks, tell, reader, Side(fresh, schema), Side(live, home), snapshot
+            model=model,
+            connect=connect,
+            marks=marks,
+            tell=tell,
+            fresh=Side(fresh, schema),
+            live=Side(live, home),
+            snapshot=snapshot,
+            cut=cut,
+            outcome=Outcome(position=cut.last),
+            done=cut.first,
         )
 
 
+@dataclass(slots=True, kw_only=True)
 class _Build:
-    """One rebuild under way."""
+    """One rebuild under way; `cut` is what the live tables had when it began.
 
-    def __init__(
-        self,
-        model: Model,
-        connect: Connect,
-        marks: Live,
-        tell: Tell,
-        reader: Connection[Any],
-        fresh: Side,
-        live: Side,
-        snapshot: ExitStack,
-    ) -> None:
-        self._model, self._marks, self._tell = model, marks, tell
-        self._connect, self._reader, self._fresh = connect, reader, fresh.connection
-        self._schema, self._home = fresh.schema, live.schema
-        self._sides, self._snapshot = (live, fresh), snapshot
-        self._cut: Cut = marks.cut(live.connection, history.head(live.connection))
-        self.outcome = Outcome(position=self._cut.last)
-        self._done = self._cut.first
+    Comparing lets go of the `snapshot`; the fresh tables have everything up to `done`.
+    """
+
+    model: Model
+    connect: Connect
+    marks: Live
+    tell: Tell
+    fresh: Side
+    live: Side
+    snapshot: ExitStack
+    cut: Cut
+    outcome: Outcome
+    done: int
 
     def fill(self) -> None:
         """Fill the fresh tables up to where the live ones are."""
         begun = time.monotonic()
-        tables, indexes = statements(self._model.schema)
-        self._fresh.execute(tables.encode())
-        loader = LOADERS.get(self._model.key)
-        if loader is None:
-            self._apply(history.by_position(self._reader, 0, self._cut.last), self._cut)
-        else:
-            self._load(loader)
-        self._fresh.execute(indexes.encode())
-        for table in self._model.tables:
-            self._fresh.execute(SQL("ANALYZE {}").format(Identifier(table)))
+        tables, indexes = statements(self.model.schema)
+        self.fresh.connection.execute(tables.encode())
+        loader = LOADERS.get(self.model.key)
+        with self.connect() as reader:
+            if loader is None:
+                self._apply(history.by_position(reader, 0, self.cut.last), self.cut)
+            else:
+                self._load(loader, reader)
+        self.fresh.connection.execute(indexes.encode())
+        for table in self.model.tables:
+            self.fresh.connection.execute(SQL("ANALYZE {}").format(Identifier(table)))
         self.outcome.seconds = time.monotonic() - begun
 
     def compare(self) -> None:
         """Compare table by table with the snapshot of the live ones, and let go of it."""
-        self.outcome.compared = self._cut.comparable
-        for number, table in enumerate(self._model.tables if self._cut.comparable else ()):
-            self._tell("compare", number, len(self._model.tables))
-            self.outcome.difference = first_difference(table, *self._sides)
+        self.outcome.compared = self.cut.comparable
+        for number, table in enumerate(self.model.tables if self.cut.comparable else ()):
+            self.tell("compare", number, len(self.model.tables))
+            self.outcome.difference = first_difference(table, self.live, self.fresh)
             if self.outcome.difference:
                 break
-        self._snapshot.close()
+        self.snapshot.close()
 
     def catch_up(self) -> None:
         """Follow the store until little is left."""
-        while (head := history.head(self._fresh)) > self._done + NEAR:
+        while (head := history.head(self.fresh.connection)) > self.done + NEAR:
             self._follow(head)
 
     def switch(self) -> None:
         """Let the projector wait, catch up, change the tables over and move its marks."""
         for attempt in range(ATTEMPTS):
-            wait, done = LOCK_MS[min(attempt, len(LOCK_MS) - 1)], self._done
+            wait, done = LOCK_MS[min(attempt, len(LOCK_MS) - 1)], self.done
             try:
-                with self._fresh.transaction():
+                with self.fresh.connection.transaction():
                     self._switch(wait)
                 self.outcome.switched = True
                 return
             except LockNotAvailable:
-                self._done = done  # what was caught up with was rolled back
+                self.done = done  # what was caught up with was rolled back
                 time.sleep(0.2)
-                self._follow(history.head(self._fresh))
+                self._follow(history.head(self.fresh.connection))
         raise Busy("readers of the live tables never left; the live model is as it was")
 
     def _switch(self, wait_ms: int) -> None:
-        self._fresh.execute(SQL("SET LOCAL lock_timeout = {}").format(wait_ms))
-        self._marks.hold(self._fresh)
-        head = history.head(self._fresh)
+        connection, home = self.fresh.connection, self.live.schema
+        connection.execute(SQL("SET LOCAL lock_timeout = {}").format(wait_ms))
+        self.marks.hold(connection)
+        head = history.head(connection)
         self._follow(head)
-        for table in self._model.tables:
-            self._fresh.execute(
-                SQL("DROP TABLE IF EXISTS {}").format(Identifier(self._home, table))
-            )
-            self._fresh.execute(
+        for table in self.model.tables:
+            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(home, table)))
+            connection.execute(
                 SQL("ALTER TABLE {} SET SCHEMA {}").format(
-                    Identifier(self._schema, table), Identifier(self._home)
+                    Identifier(self.fresh.schema, table), Identifier(home)
                 )
             )
-        self._marks.move(self._fresh, head)
-        settle_parked(self._fresh, self._model.key, head, self.outcome.failed)
+        self.marks.move(connection, head)
+        settle_parked(connection, self.model.key, head, self.outcome.failed)
         self.outcome.position = head
 
     def _follow(self, head: int) -> None:
-        self._apply(history.by_position(self._fresh, self._done, head), None)
-        self._done = max(self._done, head)
+        self._apply(history.by_position(self.fresh.connection, self.done, head), None)
+        self.done = max(self.done, head)
 
-    def _load(self, loader: Loader) -> None:
+    def _load(self, loader: Loader, reader: Connection[Any]) -> None:
         """Copy final rows, while the server goes on reading and writing beside us."""
-        last, read = self._cut.last, history.told_of if loader.by_stream else history.entry_of
+        events: Iterator[Any]
         if loader.by_stream:
-            stored = history.by_stream(self._reader, loader.kinds, last)
+            whole = history.by_stream(reader, loader.kinds, self.cut.last)
+            events = self._read(history.told_of, whole, self.cut)
         else:
-            stored = history.at_once(self._reader, last)
-        events = self._read(read, stored, self._cut)
+            stored = history.at_once(reader, self.cut.last)
+            events = self._read(history.entry_of, stored, self.cut)
         with ExitStack() as stack:
-            copies = {table: self._copy(stack, table) for table in self._model.tables}
+            copies = {table: self._copy(stack, table) for table in self.model.tables}
             for table, row in loader.rows(events, self._fail):
                 copies[table].write_row(row)
 
     def _copy(self, stack: ExitStack, table: str) -> Copy:
         """Rows on their way into a table, over a connection of its own: the tables take turns."""
-        connection = stack.enter_context(self._connect())
+        connection = stack.enter_context(self.connect())
         connection.execute("SET synchronous_commit = off")
-        into = SQL("COPY {} FROM STDIN").format(Identifier(self._schema, table))
+        into = SQL("COPY {} FROM STDIN").format(Identifier(self.fresh.schema, table))
         return stack.enter_context(connection.cursor().copy(into))
 
     def _apply(self, stored: Iterable[StoredRecord], cut: Cut | None) -> None:
@@ -219,8 +222,8 @@ class _Build:
 
     def _attempt(self, entries: Sequence[Entry]) -> Exception | None:
         try:
-            with self._fresh.transaction(), self._fresh.cursor() as cursor:
-                self._model.apply(cursor, entries)
+            with self.fresh.connection.transaction(), self.fresh.connection.cursor() as cursor:
+                self.model.apply(cursor, entries)
         except LockNotAvailable:
             raise
         except Exception as error:  # whatever an event breaks is told with its position
@@ -230,10 +233,10 @@ class _Build:
     def _read(
         self, read: Callable[[StoredRecord], T], stored: Iterable[StoredRecord], cut: Cut | None
     ) -> Iterator[T]:
-        last = self._cut.last
+        last = self.cut.last
         for number, one in enumerate(stored, 1):
             if number % BATCH == 0:
-                self._tell("build", min(number, last), last)
+                self.tell("build", min(number, last), last)
             if cut is not None and not cut.holds(one.position, one.stream):
                 continue
             try:
@@ -248,6 +251,17 @@ class _Build:
         self.outcome.failed[position] = type(error).__name__
 
 
+def _set_apart(fresh: Connection[Any], schema: str) -> str:
+    """Let the connection make its tables in an empty schema; answers the one it had before."""
+    _drop(fresh, schema)
+    row = fresh.execute("SELECT current_schema()").fetchone()
+    assert row is not None
+    fresh.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
+    fresh.execute(SQL("SET search_path = {}, {}").format(*map(Identifier, (schema, row[0]))))
+    fresh.execute("SET synchronous_commit = off")
+    return str(row[0])
+
+
 def _drop(connection: Connection[Any], schema: str) -> None:
     """Drop what was built, best effort: the next rebuild begins with it."""
     with suppress(Exception):
@@ -260,11 +274,6 @@ def statements(schema: str) -> tuple[str, str]:
     parts = [part.strip() for part in schema.split(";") if part.strip()]
     tables = [part for part in parts if part.startswith("CREATE TABLE")]
     return "; ".join(tables), "; ".join(part for part in parts if part not in tables) or "SELECT"
-
-
-def _one(connection: Connection[Any], query: str) -> str:
-    row = connection.execute(query.encode()).fetchone()
-    return str(row[0]) if row else ""
 
 
 def named(models: Iterable[Model]) -> Mapping[str, Model]:
