@@ -1,55 +1,34 @@
-"""The agents' queue and the tickets that they work."""
+"""The tickets that agents work: one with its evidence, and what they do with it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import Response, url_for
-from flask_babel import format_timedelta, lazy_gettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from pydantic import ValidationError
 
-from api import guards, ticket_work
+from api import answers, guards, ticket_work
 from api.pages import staff, typed
 from api.pages.event_words import in_words
 from api.pages.page import Page
 from api.pages.site import Site
+from api.pages.ticket_queue import STATUSES, TONES, queue
 from api.shapes import ForwardBody, ReasonBody, TicketPath
 from api.tickets import sees_agents, ticket_in_full
 from api.visits import Visit
 from commands.agents import deserted, privileged
 from commands.contact import contact_of
 from commands.ports import Desk
-from commands.ticket_text import text_of
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
 from domain.refusals import Conflict, Forbidden, Refusal
 from domain.unbind_ticket import OPEN, UnbindTicket
 from projections import audit_trail, tickets
 
-PAGE = 50
+Attempt = Callable[[], object]
 Work = Callable[[Visit], Page | Response]
-STATUSES = {
-    "submitted": lazy_gettext("Waiting for assignment"),
-    "in_review": lazy_gettext("In review"),
-    "approved": lazy_gettext("Approved"),
-    "rejected": lazy_gettext("Rejected"),
-    "cancelled": lazy_gettext("Cancelled"),
-}
-TONES = {"submitted": "warn", "approved": "good", "rejected": "bad"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A ticket in the queue."""
-
-    ticket: UnbindTicket
-    href: str
-    title: str | None
-    state: str
-    tone: str
-    assignee: str | None
-    age: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,65 +66,6 @@ def add_to(site: Site) -> None:
         site.post(rule, f"agents.{verb}", guard, _or_as_it_is_now(work))
 
 
-def queue(visit: Visit) -> Page:
-    """The tickets, oldest first; open ones unless others are asked for."""
-    chosen = staff.one_of("show", ("open", "mine", "all"))
-    after = staff.number("after")
-    with visit.backend.reads.connection() as connection:
-        found = tickets.queue(
-            connection,
-            statuses=() if chosen == "all" else OPEN,
-            assignee=visit.caller.member_id if chosen == "mine" else None,
-            after=after,
-            limit=PAGE + 1,
-        )
-    lines, rest = found[:PAGE], found[PAGE:]
-    return Page(
-        "staff/tickets.html",
-        choices=_choices(chosen),
-        caption=CAPTIONS[chosen],
-        empty=EMPTY[chosen],
-        myself=visit.caller.member_id,
-        lines=[_line(visit, row.ticket) for row in lines],
-        first=url_for("agents.queue", show=chosen) if after else None,
-        next=url_for("agents.queue", show=chosen, after=lines[-1].place) if rest else None,
-    )
-
-
-CAPTIONS = {
-    "open": lazy_gettext("Open tickets, the oldest first"),
-    "mine": lazy_gettext("Open tickets assigned to you, the oldest first"),
-    "all": lazy_gettext("All tickets, the oldest first"),
-}
-EMPTY = {
-    "open": lazy_gettext("No ticket is open. Well done."),
-    "mine": lazy_gettext("No open ticket is assigned to you."),
-    "all": lazy_gettext("There is no ticket yet."),
-}
-
-
-def _choices(chosen: str) -> list[staff.Chip]:
-    words = {"open": _("Open"), "mine": _("Mine"), "all": _("All")}
-    return [
-        staff.Chip(text=text, href=url_for("agents.queue", show=name), chosen=name == chosen)
-        for name, text in words.items()
-    ]
-
-
-def _line(visit: Visit, ticket: UnbindTicket) -> Line:
-    text = text_of(visit.desk.vault, ticket.member_id, ticket.id)
-    age = visit.at - (ticket.submitted_at or visit.at)
-    return Line(
-        ticket=ticket,
-        href=url_for("agents.ticket", ticket_id=ticket.id),
-        title=text.title if text else None,
-        state=str(STATUSES[ticket.status]),
-        tone=TONES.get(ticket.status, ""),
-        assignee=ticket.assignee if sees_agents(visit, ticket) else None,
-        age=format_timedelta(max(age, timedelta()), threshold=1.5),
-    )
-
-
 def ticket(
     visit: Visit, *, wrong: Mapping[str, str] | None = None, refusal: Refusal | None = None
 ) -> Page:
@@ -181,7 +101,7 @@ def ticket(
 
 def _tries(
     ticket: UnbindTicket, me: str, member: MemberMFA, desk: Desk, *, two: bool
-) -> Mapping[str, staff.Attempt]:
+) -> Mapping[str, Attempt]:
     """The steps by name; those that the domain refuses this agent now are not offered."""
     left = deserted(desk, ticket)
     return {
@@ -192,7 +112,7 @@ def _tries(
     }
 
 
-def _refused(attempt: staff.Attempt) -> bool:
+def _refused(attempt: Attempt) -> bool:
     try:
         attempt()
     except Refusal:
@@ -269,7 +189,8 @@ def _approve(visit: Visit) -> Page | Response:
             visit, wrong={"approve_reason": _("Say why you approve: the member is told.")}
         )
     done = ticket_work.approve_ticket(visit, _path(visit), reason)
-    if done.body is not None and getattr(done.body, "status", "") == unbind_ticket.APPROVED:
+    assert isinstance(done.body, answers.Ticket)
+    if done.body.status == unbind_ticket.APPROVED:
         return _back(visit, done.position, _("Approved. The authenticator is off."))
     return _back(visit, done.position, _("Your approval is recorded. Another agent decides now."))
 

@@ -14,7 +14,6 @@ from api.visits import Arguments, Visit
 from domain.refusals import Malformed, NotYetVisible
 
 Given = Callable[[str], str]
-Attempt = Callable[[], object]
 MOST_DIGITS = 18
 
 
