@@ -1,12 +1,12 @@
 """Begin a login: the host has checked the password and asks for the second factor, or for none."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from commands.check_login import insiders
 from commands.grants import Done, sign_pass
 from commands.ports import Context, Credential, Desk
+from commands.profile import PROFILE, Profile
 from domain.entry import PASSWORD, Due, due
 from domain.member_facts import LoginGranted
 from domain.member_mfa import PENDING
@@ -87,6 +87,6 @@ def _handover(login: Credential, at: datetime) -> Credential:
 def _refuse_unregistered(desk: Desk, command: OpenLogin) -> None:
     if command.return_url is None:
         return
-    profile = desk.vault.open(f"workspace/{command.workspace_id}", "profile")
-    if command.return_url not in json.loads(profile)["return_urls"]:
+    profile = Profile.parse(desk.vault.open(f"workspace/{command.workspace_id}", PROFILE))
+    if command.return_url not in profile.return_urls:
         raise Malformed("return_url is not registered for this workspace.")

@@ -1,10 +1,10 @@
 """Make a workspace known, or change its name and return addresses."""
 
-import json
 from dataclasses import dataclass
 
 from commands.grants import Done
 from commands.ports import Context, Desk
+from commands.profile import PROFILE, Profile, profile_of
 from domain.facts import Fact
 from domain.workspace import Workspace, WorkspaceCreated, WorkspaceRenamed
 
@@ -30,17 +30,17 @@ class WorkspacePut(Done):
 def handle(command: PutWorkspace, context: Context, desk: Desk) -> WorkspacePut:
     """Idempotent: the same profile again changes nothing."""
     workspace = desk.store.load(Workspace, command.workspace_id)
-    owner = f"workspace/{command.workspace_id}"
-    before = desk.vault.peek(owner, "profile")
-    known = tuple(json.loads(before)["return_urls"]) if before else ()
+    before = profile_of(desk.vault, command.workspace_id)
+    known = before.return_urls if before else ()
     urls = known if command.return_urls is None else command.return_urls
-    profile = json.dumps({"name": command.name, "return_urls": urls}).encode()
+    profile = Profile(command.name, urls)
     facts: tuple[Fact, ...] = ()
     if not workspace.created:
         facts = (WorkspaceCreated(),)
     elif profile != before:
         facts = (WorkspaceRenamed(),)
-    also = (desk.vault.seal(owner, "profile", profile),) if facts else ()
+    owner = f"workspace/{command.workspace_id}"
+    also = (desk.vault.seal(owner, PROFILE, profile.sealed()),) if facts else ()
     position = desk.store.append(context, (workspace, facts), also=also)
     return WorkspacePut(
         position=position, created=not workspace.created, name=command.name, return_urls=urls

@@ -19,6 +19,7 @@ from psycopg import Connection
 from commands.contact import Contact, contact_of, previous
 from commands.mailed import code_key, link_token
 from commands.ports import Keys, Vault, Write
+from commands.profile import workspace_name
 from commands.ticket_text import reason_of
 from domain.onetime import BIND, email_code
 from domain.unbind_ticket import CANCELLED
@@ -193,8 +194,7 @@ def _closed(scribe: Scribe, due: Due, contact: Contact) -> Written:
 
 def _policy(scribe: Scribe, due: Due, contact: Contact) -> Written:
     workspace_id, _, until = due.detail.partition(":")
-    profile = scribe.vault.peek(f"workspace/{workspace_id}", "profile")
-    name = json.loads(profile)["name"] if profile else workspace_id
+    name = workspace_name(scribe.vault, workspace_id)
     grace = GRACE[language_of(contact.locale)].format(until=_minute(until)) if until else ""
     return due.kind, {"workspace": name, "grace": grace}
 

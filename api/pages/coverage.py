@@ -9,10 +9,10 @@ from flask_babel import gettext as _
 
 from api.csv_lines import csv_lines
 from api.pages import staff
-from api.pages.names import workspace_name
 from api.pages.page import Page
 from api.pages.site import Site
 from api.visits import Visit
+from commands.profile import workspace_name
 from domain.times import rfc3339
 from projections import coverage, progress, standing
 from projections.coverage import Chip, Counts, Item
@@ -79,7 +79,7 @@ def show(visit: Visit) -> Page:
     page, rest = found[:PAGE], found[PAGE:]
     return Page(
         "staff/coverage.html",
-        workspace=workspace_name(visit, visit.workspace.id),
+        workspace=workspace_name(visit.desk.vault, visit.workspace.id),
         counts=counts,
         share=_share(counts.bound, counts),
         percent=lambda count: _share(count, counts),

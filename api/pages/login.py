@@ -8,7 +8,7 @@ from flask import Response, g, redirect, request, url_for
 
 from api.pages import browsers, typed
 from api.pages.browsers import LOGIN
-from api.pages.names import account_of, workspace_name
+from api.pages.names import account_of
 from api.pages.origin import origin_of
 from api.pages.page import Page
 from api.pages.site import Site
@@ -18,6 +18,7 @@ from api.visits import Arguments, Visit
 from commands.enter_code import EnterCode
 from commands.finish_login import FinishLogin
 from commands.live_login import LiveLogin, live_login, require_call
+from commands.profile import workspace_name
 from commands.secrets import Proof
 from commands.swap_handover import SwapHandover
 from domain.entry import PASSWORD, TWO_FACTORS
@@ -217,6 +218,6 @@ def _page(
         wrong=wrong,
         leads_to=leads_to(visit),
         account=account_of(visit, login.member.id),
-        workspace=workspace_name(visit, login.workspace.id),
+        workspace=workspace_name(visit.desk.vault, login.workspace.id),
         **values,
     )

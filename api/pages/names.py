@@ -1,6 +1,5 @@
-"""What people and workspaces are called on pages, out of the vault."""
+"""What people are called on pages, out of the vault."""
 
-import json
 from dataclasses import dataclass
 
 from api.visits import Visit
@@ -21,9 +20,3 @@ def account_of(visit: Visit, member_id: str) -> Account:
     if contact is None:
         return Account(member_id, "")
     return Account(contact.name, contact.masked)
-
-
-def workspace_name(visit: Visit, workspace_id: str) -> str:
-    """The workspace's name."""
-    profile = visit.desk.vault.peek(f"workspace/{workspace_id}", "profile")
-    return str(json.loads(profile)["name"]) if profile else workspace_id

@@ -11,12 +11,12 @@ from flask_babel import lazy_gettext, ngettext
 from api import answers, reading, workspaces
 from api.pages import staff, typed
 from api.pages.event_words import actor_in_words
-from api.pages.names import workspace_name
 from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.times import in_utc
 from api.shapes import PolicyBody, WorkspacePath
 from api.visits import Visit
+from commands.profile import workspace_name
 from domain.refusals import Malformed, Refusal
 from domain.times import rfc3339
 from domain.workspace import ENFORCED, OFF, Workspace
@@ -68,7 +68,7 @@ def show(visit: Visit, *, wish: Wish | None = None, wrong: str = "") -> Page:
     day = wish.day if wish else ends.date() if ends else None
     return Page(
         "staff/policy.html",
-        workspace=workspace_name(visit, visit.workspace.id),
+        workspace=workspace_name(visit.desk.vault, visit.workspace.id),
         policy=now,
         ends=ends,
         mode=_("Enforced") if now.mode == ENFORCED else _("Off"),

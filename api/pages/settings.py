@@ -8,11 +8,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from api.backend import Session
-from api.pages.names import account_of, workspace_name
+from api.pages.names import account_of
 from api.pages.page import Page
 from api.pages.site import Site
 from api.problems import no_such_thing
 from api.visits import Arguments, Visit
+from commands.profile import workspace_name
 from commands.revoke_sessions import RevokeSessions
 from domain.member_mfa import MemberMFA
 from domain.refusals import Unauthenticated
@@ -50,7 +51,7 @@ def show(visit: Visit) -> Page:
     return Page(
         "settings/show.html",
         account=account_of(visit, member.id),
-        workspace=workspace_name(visit, visit.workspace_id),
+        workspace=workspace_name(visit.desk.vault, visit.workspace_id),
         opens=visit.caller.opens,
         member=member,
         state=state_of(member, visit),

@@ -25,6 +25,7 @@ SHARED = {
     "mailed",
     "open_tickets",
     "ports",
+    "profile",
     "secrets",
     "ticket_text",
 }
