@@ -195,10 +195,9 @@ class _Looking:
 def _keys(path: Path | None) -> list[Key]:
     if path is None:
         return []
+    lines = _text("--key", path).splitlines()
     try:
-        keys = [Key.parse(line) for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"--key: {getattr(error, 'strerror', None) or 'cannot be read'}", WRONG)
+        keys = [Key.parse(line) for line in lines if line.strip()]
     except BadNote as bad:
         fail(f"--key: {bad}", WRONG)
     if not keys:
@@ -209,14 +208,18 @@ def _keys(path: Path | None) -> list[Key]:
 def _notes(paths: list[Path] | None) -> list[str]:
     found: list[str] = []
     for path in paths or ():
-        try:
-            notes = split_notes(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            fail(f"--checkpoint: {getattr(error, 'strerror', None) or 'cannot be read'}", WRONG)
+        notes = split_notes(_text("--checkpoint", path))
         if not notes:
             fail(f"--checkpoint: there is none in {path}", WRONG)
         found += notes
     return found
+
+
+def _text(option: str, path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{option}: {getattr(error, 'strerror', None) or 'cannot be read'}", WRONG)
 
 
 def _code(findings: list[Finding], unchecked: Any) -> int:
@@ -259,15 +262,17 @@ def _shown(report: Report) -> str:
 
 
 def _lines(findings: list[Finding]) -> list[str]:
-    more = len(findings) - SHOWN
-    return [*map(str, findings[:SHOWN]), *([f"and {more:,} more"] if more > 0 else [])]
+    return _some(list(map(str, findings)))
 
 
 def _unreadable(positions: list[int]) -> list[str]:
     """Such an event is what it was when it was signed, or it stands among the findings, too."""
-    named = [f"unreadable: position {position}" for position in positions[:SHOWN]]
-    more = len(positions) - SHOWN
-    return [*named, *([f"and {more:,} more"] if more > 0 else [])]
+    return _some([f"unreadable: position {position}" for position in positions])
+
+
+def _some(lines: list[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return [*lines[:SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def _verdict(findings: list[Finding], what: str, *, whole: bool) -> str:
