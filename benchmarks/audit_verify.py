@@ -108,7 +108,7 @@ def grow_by(twinlock: Twinlock, part: int, number: int) -> None:
 
 def export(twinlock: Twinlock, path: Path, *outside: str) -> list[str]:
     """Export everything; answers the warnings."""
-    return list(write_export(twinlock, path, Filter(), {}, outside, lambda *_: None).warnings)
+    return list(write_export(twinlock, path, Filter(), outside, lambda *_: None).warnings)
 
 
 def last(twinlock: Twinlock) -> str:

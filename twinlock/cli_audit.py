@@ -14,7 +14,6 @@ from domain.facts import wire_names
 from domain.notes import BadNote, Key, split_notes
 from domain.refusals import IllegalTransition
 from domain.tampering import Finding
-from projections.audit_summary import given
 from projections.audit_trail import Filter
 from twinlock.adapters.signing import verified
 from twinlock.cli_replay import Since, Until, since_until
@@ -80,7 +79,7 @@ def export(
     notes = _notes(checkpoint)
     with opened() as twinlock, Telling("export") as tell:
         try:
-            done = write_export(twinlock, file, wanted, given(wanted), notes, tell)
+            done = write_export(twinlock, file, wanted, notes, tell)
         except OSError as error:
             fail(f"{file}: {error.strerror or 'cannot be written'}", BROKEN_OFF)
         except BadNote as bad:

@@ -17,6 +17,7 @@ from domain.notes import BadNote, Checkpoint
 from domain.refusals import IllegalTransition
 from domain.times import rfc3339
 from projections import audit_trail
+from projections.audit_summary import given
 from projections.audit_trail import Filter
 from projections.progress import wait_visible
 from twinlock.backend import witnesses
@@ -54,7 +55,6 @@ def write_export(
     twinlock: Twinlock,
     path: Path,
     wanted: Filter,
-    given: Mapping[str, str],
     outside: Sequence[str],
     tell: Tell,
 ) -> Exported:
@@ -64,18 +64,19 @@ def write_export(
     Raises OSError, MissingNodes, NotInTheHistory, IllegalTransition where nothing was signed yet,
     and NotYetVisible where the audit trail is late.
     """
+    filters = given(wanted)
     with twinlock.connect() as connection:
         kept = list(dict.fromkeys([*known(twinlock, outside), *kept_outside(twinlock)]))
         made_at = rfc3339(datetime.now(UTC), "seconds")
         warnings = list(_sign_now(twinlock, connection, kept))
         checkpoint = _newest(twinlock, connection)
         positions = None
-        if given:
+        if filters:
             wait_visible(twinlock.reads, audit_trail.KEY, checkpoint.position, PATIENCE)
             warnings += _unseen(connection, checkpoint.position)
             seen = audit_trail.rows(twinlock.reads, wanted, until=checkpoint.position)
             positions = (row.position for row in seen)
-        spread = SPREAD_PICKED if given else SPREAD_WHOLE
+        spread = SPREAD_PICKED if filters else SPREAD_WHOLE
         notes = checkpoints.spread(connection, checkpoint.size, spread)
         export_id = twinlock.desk.chance.id()
         export = Export(connection, twinlock.store, twinlock.notary, checkpoint, export_id)
@@ -83,8 +84,8 @@ def write_export(
             export.write_body(
                 body, notes, kept, positions, lambda done: tell("", done, checkpoint.size)
             )
-            _record(twinlock, export, export_id, given)
-            file.write(export.header(given, made_at, twinlock.notary.keys))
+            _record(twinlock, export, export_id, filters)
+            file.write(export.header(filters, made_at, twinlock.notary.keys))
             body.seek(0)
             shutil.copyfileobj(body, file, 1 << 20)
     if export.differing:
@@ -142,11 +143,11 @@ def _unseen(connection: Connection[Any], until: int) -> Iterator[str]:
         yield f"events are parked, so that no filter saw them, among them those at {places}"
 
 
-def _record(twinlock: Twinlock, export: Export, export_id: str, given: Mapping[str, str]) -> None:
+def _record(twinlock: Twinlock, export: Export, export_id: str, filters: Mapping[str, str]) -> None:
     command = RecordExport(
         export_id=export_id,
         format="bundle",
-        wanted=given,
+        wanted=filters,
         count=export.count,
         first=export.first,
         last=export.last,

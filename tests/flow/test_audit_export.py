@@ -67,7 +67,7 @@ def exported(grown: Twinlock, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 
 def export(twinlock: Twinlock, path: Path, *outside: str, **wanted: Any) -> Exported:
-    return write_export(twinlock, path, Filter(**wanted), wanted, outside, lambda *_: None)
+    return write_export(twinlock, path, Filter(**wanted), outside, lambda *_: None)
 
 
 def verify(lines: list[bytes], *outside: str, keys: tuple[Key, ...] = ()) -> Report:
@@ -313,7 +313,7 @@ def test_a_checkpoint_that_was_signed_during_an_export_is_newer(
         wait_until_behind(newest(twinlock))
 
     path = tmp_path / "x.ndjson"
-    write_export(twinlock, path, Filter(), {}, (), meanwhile)
+    write_export(twinlock, path, Filter(), (), meanwhile)
     report = verify(path.read_bytes().splitlines(keepends=True), *notes(twinlock))
     assert report.findings == []
     assert "newer than the export" in report.unchecked[0]
