@@ -14,6 +14,8 @@ from workers.ports import LogUnavailable
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 HEALTHY_SECONDS = 10.0
+TRY_AGAIN = 1.0
+"""Seconds between two attempts to lead."""
 LEAD = "SELECT pg_try_advisory_lock(hashtextextended('twinlock ' || %s, 0))"
 
 log = structlog.get_logger()
@@ -41,6 +43,14 @@ def keep_going(name: str, session: Callable[[], None], stop: Event) -> None:
         if fault:
             stop.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def takes_lead(connection: Connection[Any], name: str, stop: Event) -> bool:
+    """Wait until this connection leads; False where `stop` was set before."""
+    while not leads(connection, name):
+        if stop.wait(TRY_AGAIN):
+            return False
+    return True
 
 
 def leads(connection: Connection[Any], name: str) -> bool:

@@ -21,7 +21,7 @@ from domain.lockout import cap_until
 from domain.member_mfa import MemberMFA
 from domain.refusals import Unreadable
 from domain.times import rfc3339
-from workers.loops import keep_going, leads
+from workers.loops import keep_going, takes_lead
 from workers.ports import (
     Connect,
     Followed,
@@ -118,9 +118,8 @@ class MemberStates:
     def session(self, stop: Event) -> None:
         """Lead if nobody else does, until something is lost or `stop` is set."""
         with self._connect() as connection:
-            while not leads(connection, f"members {self._topic.name}"):
-                if stop.wait(BEAT * 4):
-                    return
+            if not takes_lead(connection, f"members {self._topic.name}", stop):
+                return
             with closing(self._topic.writer()) as writer, closing(self._store.follow()) as source:
                 done = self._resume(connection, writer.ends())
                 while not stop.is_set():

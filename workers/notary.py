@@ -16,7 +16,7 @@ from domain.tampering import ALTERED, FORGED, ROLLED_BACK, Finding
 from workers import checkpoints, tiles
 from workers.checkpoints import Witness
 from workers.history_check import HistoryCheck
-from workers.loops import keep_going, leads
+from workers.loops import keep_going, takes_lead
 from workers.ports import Connect, Events, Followed, LogUnavailable, Source
 
 BEAT = 0.5
@@ -134,9 +134,8 @@ class Notary:
     def session(self, stop: Event) -> None:
         """Lead if nobody else does, until something is lost or `stop` is set."""
         with self._connect() as connection:
-            while not leads(connection, "notary"):
-                if stop.wait(BEAT * 2):
-                    return
+            if not takes_lead(connection, "notary", stop):
+                return
             with closing(self._store.follow()) as source:
                 log.info("notary.leads", position=tiles.edge(connection).position)
                 watch = _Watch(connection, source, self._signer, self._witnesses)

@@ -14,7 +14,7 @@ from domain import stored
 from projections import progress
 from projections.journal import EVENTS
 from workers.cloud_events import UNREADABLE, Envelope, Forged, headers, serialized, topic_of
-from workers.loops import keep_going, leads
+from workers.loops import keep_going, takes_lead
 from workers.ports import (
     Connect,
     Followed,
@@ -107,9 +107,8 @@ class Relay:
         with self._connect() as connection:
             # Losing the newest progress costs repeats, as what is not recorded is put again.
             connection.execute("SET synchronous_commit = off")
-            while not leads(connection, f"relay {self._topic.name}"):
-                if stop.wait(BEAT * 4):
-                    return
+            if not takes_lead(connection, f"relay {self._topic.name}", stop):
+                return
             with closing(self._topic.writer()) as writer, closing(self._store.follow()) as source:
                 lead = _Lead(connection, writer, self._topic.name, self._envelope)
                 log.info("relay.leads", topic=self._topic.name, position=lead.position)
