@@ -76,7 +76,7 @@ def sign(connection: Connection[Any], signer: Signer, outside: Sequence[str] = (
         connection.execute(LOCK)
         edge = tiles.edge(connection)
         last = checkpoints.newest(connection)
-        known = [refuse(connection, signer, note, edge) for note in [last, *outside] if note]
+        known = [agreed(connection, signer, note, edge) for note in [last, *outside] if note]
         if not edge.size or (last and known[0].size == edge.size):
             return False
         checkpoint = Checkpoint(
@@ -90,7 +90,8 @@ def sign(connection: Connection[Any], signer: Signer, outside: Sequence[str] = (
     return True
 
 
-def refuse(connection: Connection[Any], signer: Signer, note: str, edge: tiles.Edge) -> Checkpoint:
+def agreed(connection: Connection[Any], signer: Signer, note: str, edge: tiles.Edge) -> Checkpoint:
+    """The checkpoint of a note that the history agrees with; raises Contradiction."""
     try:
         last = Checkpoint.parse(signer.open(note))
     except BadNote as bad:
@@ -249,7 +250,7 @@ class _Watch:
     def _agreed(self, note: str) -> int:
         """The size of a note that the history agrees with; nothing is added behind any other."""
         try:
-            return refuse(self._connection, self._signer, note, tiles.edge(self._connection)).size
+            return agreed(self._connection, self._signer, note, tiles.edge(self._connection)).size
         except Contradiction as contradiction:
             self._alarm([contradiction.finding])
             return NEVER
