@@ -103,8 +103,7 @@ class SignedPasses:
 
     def prepare(self, connection: Connection[Any]) -> None:
         """Make the first key while the schema is made."""
-        query = "select 1 from vault_items where owner = %s and starts_with(item, %s)"
-        if connection.execute(query, (SYSTEM, UNDER)).fetchone() is None:
+        if not self._vault.holds(connection, SYSTEM, UNDER):
             key = SigningKey.new(datetime.now(UTC))
             self._vault.put(connection, SYSTEM, UNDER + key.kid, key.plain())
 

@@ -49,6 +49,7 @@ OPEN_UNDER: Final = """
     from vault_items i join vault_keys k using (owner)
     where i.owner = %s and starts_with(i.item, %s)
 """
+HOLDS: Final = "select 1 from vault_items where owner = %s and starts_with(item, %s)"
 KEY: Final = "select key_id, wrapped from vault_keys where owner = %s"
 NEW_KEY: Final = """
     insert into vault_keys (owner, key_id, wrapped) values (%s, %s, %s) on conflict do nothing
@@ -114,6 +115,11 @@ class SealedVault:
         data_key = self._keyring.unwrap(row[0], row[1], owner.encode())
         sealed = seal(data_key, plain, item_label(owner, item))
         connection.execute(SEAL if replace else SEAL_ONCE, (owner, item, sealed))
+
+    @staticmethod
+    def holds(connection: Connection[Any], owner: str, under: str) -> bool:
+        """Whether the owner has an item whose name begins with `under`."""
+        return connection.execute(HOLDS, (owner, under)).fetchone() is not None
 
     def open(self, owner: str, item: str) -> bytes:
         """The plain bytes; raises Unavailable where they are missing or don't open."""
