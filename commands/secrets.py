@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass
 
+from commands.contact import account_label
 from commands.ports import Context, Desk, Stale, Write
-from domain import second_factor
+from domain import second_factor, totp
 from domain.decision import Decision
 from domain.enrolment import RECOVERY_CODES
 from domain.member_mfa import MemberMFA
@@ -27,6 +28,12 @@ class Proof:
 def secret_of(desk: Desk, member: MemberMFA, binding_id: str) -> str:
     """The base32 secret of a binding or pending enrolment; raises Unavailable if unreadable."""
     return _opened(desk, member, f"totp/{binding_id}").decode()
+
+
+def otpauth_uri(desk: Desk, member: MemberMFA, secret: str) -> str:
+    """The `otpauth://` address of a secret, under the name that authenticator apps show."""
+    account = account_label(desk.vault, member.id)
+    return totp.uri(secret, account=account, issuer=desk.rules.issuer)
 
 
 def spend(

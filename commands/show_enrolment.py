@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from commands.contact import account_label
 from commands.ports import Context, Desk
-from commands.secrets import secret_of
+from commands.secrets import otpauth_uri, secret_of
 from commands.start_enrolment import EnrolmentOpened
-from domain import enrolment, totp
+from domain import enrolment
 from domain.member_mfa import MemberMFA
 
 
@@ -28,8 +27,6 @@ def handle(command: ShowEnrolment, context: Context, desk: Desk) -> EnrolmentOpe
         position=desk.store.head(),
         enrolment_id=enrolment_id,
         secret=secret,
-        otpauth_uri=totp.uri(
-            secret, account=account_label(desk.vault, member.id), issuer=desk.rules.issuer
-        ),
+        otpauth_uri=otpauth_uri(desk, member, secret),
         expires_at=member.enrolment.expires_at,
     )

@@ -4,13 +4,12 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 
-from commands.contact import account_label
 from commands.dispatch import record
 from commands.grants import Done
 from commands.live_login import require_session
 from commands.mailed import code_key
 from commands.ports import Context, Desk
-from commands.secrets import owner
+from commands.secrets import otpauth_uri, owner
 from domain import enrolment, totp
 from domain.member_mfa import PENDING, MemberMFA
 
@@ -55,8 +54,6 @@ def handle(command: StartEnrolment, context: Context, desk: Desk) -> EnrolmentOp
         position=position,
         enrolment_id=enrolment_id,
         secret=secret,
-        otpauth_uri=totp.uri(
-            secret, account=account_label(desk.vault, member.id), issuer=desk.rules.issuer
-        ),
+        otpauth_uri=otpauth_uri(desk, member, secret),
         expires_at=member.clock(context.at) + PENDING,
     )
