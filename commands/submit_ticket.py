@@ -71,13 +71,7 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
     also: tuple[Write, ...] = ()
     if filed:  # only then, so that a wrong code costs members no more than strangers
         changes = ((UnbindTicket(ticket_id), (filed,)),)
-        also = (
-            seal_text(desk.vault, member.id, ticket_id, command.text),
-            desk.credentials.issue(_follower("ticket", ticket_id, member.id), token),
-            desk.credentials.issue(
-                _follower("cancel", ticket_id, member.id), link_token(desk.keys, ticket_id)
-            ),
-        )
+        also = _kept(desk, command, filed, ticket_id, token)
     at_work = replace(context, workspace_id=command.login.workspace.id if command.login else None)
     position = record(desk, at_work, decision, (member, decision.facts), *changes, also=also)
     return TicketFiled(
@@ -142,5 +136,16 @@ def _unknown(purpose: str, context: Context, desk: Desk) -> TicketFiled:
     raise refusal
 
 
-def _follower(kind: str, ticket_id: str, member_id: str) -> Credential:
-    return Credential(kind=kind, subject=ticket_id, claims={"member_id": member_id})
+def _kept(
+    desk: Desk, command: SubmitTicket, filed: TicketSubmitted, ticket_id: str, token: str
+) -> tuple[Write, ...]:
+    """The ticket's words, and the tokens that follow it and that cancel it."""
+    tokens = {"ticket": token, "cancel": link_token(desk.keys, ticket_id)}
+    claims = {"member_id": filed.member_id}
+    return (
+        seal_text(desk.vault, filed.member_id, ticket_id, command.text),
+        *(
+            desk.credentials.issue(Credential(kind=kind, subject=ticket_id, claims=claims), each)
+            for kind, each in tokens.items()
+        ),
+    )
