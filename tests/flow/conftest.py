@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from projections.models import MODELS, Model
+from projections.progress import wait_visible
 from tests.flow.installation import Installation, installed
 from tests.flow.postbox import open_postbox
 from tests.support.built import twinlock
@@ -46,6 +47,11 @@ class Running:
         """Run a projector for each model."""
         for model in models or MODELS:
             self.start(self.projector(model).run)
+
+    def seen(self, position: int, *models: Model) -> None:
+        """Wait until these models, or all, have applied everything up to a position."""
+        for model in models or MODELS:
+            wait_visible(self.twinlock.reads, model.key, position, timeout=60)
 
     def projector(self, model: Model) -> Projector:
         """A projector of the model."""

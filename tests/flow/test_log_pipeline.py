@@ -5,7 +5,6 @@ import pytest
 from domain.member_mfa import MemberMFA
 from domain.workspace import Workspace
 from projections import audit_trail, standing
-from projections.models import MODELS
 from projections.progress import complete_up_to, wait_visible
 from tests.flow.conftest import Running
 from tests.flow.histories import a_workspace, append, bound
@@ -17,8 +16,7 @@ def test_what_is_appended_becomes_visible_in_every_model(running: Running) -> No
     running.relay()
     running.project()
     position = a_workspace(running.twinlock, ["m1", "m2"])
-    for model in MODELS:
-        wait_visible(running.twinlock.reads, model.key, position, timeout=60)
+    running.seen(position)
     with running.twinlock.connect() as connection:
         seen = standing.see(connection, "w", "m1")
         rows = audit_trail.page(connection, audit_trail.Filter(), limit=500)

@@ -35,10 +35,6 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def seen(running: Running, position: int, model: Model = STANDING) -> None:
-    wait_visible(running.twinlock.reads, model.key, position, timeout=60)
-
-
 def refusing(model: Model, type_: str) -> Model:
     """The model, but one type of event breaks it."""
 
@@ -56,7 +52,7 @@ def test_a_poison_event_is_parked_and_the_rest_flows(running: Running) -> None:
     running.start(running.projector(refusing(STANDING, "mfa.code_accepted")).run)
     append(twinlock, MemberMFA, "m1", *joined("m1"), bound(), accepted(2), accepted(3))
     last = append(twinlock, MemberMFA, "m2", *joined("m2"))
-    seen(running, last)
+    running.seen(last, STANDING)
     with twinlock.connect() as connection:
         assert standing.member(connection, "m2") == twinlock.store.load(MemberMFA, "m2")
         parked = parked_records(connection)
@@ -77,8 +73,7 @@ def test_two_projectors_of_one_model_apply_each_event_once(running: Running) -> 
     running.project(*MODELS)
     members = [f"m{n}" for n in range(40)]
     position = a_workspace(running.twinlock, members)
-    for model in MODELS:
-        seen(running, position, model)
+    running.seen(position)
     with running.twinlock.connect() as connection:
         for member in members:
             expected = running.twinlock.store.load(MemberMFA, member)
@@ -89,7 +84,7 @@ def test_a_position_beyond_the_head_is_not_visible(running: Running) -> None:
     running.relay()
     running.project(STANDING)
     position = a_workspace(running.twinlock, ["m1"])
-    seen(running, position)
+    running.seen(position, STANDING)
     with running.twinlock.connect() as connection:
         assert not visible(connection, STANDING.key, position + 1)
         assert complete_up_to(connection, STANDING.key) >= position
@@ -102,11 +97,11 @@ def test_a_position_that_no_event_has_is_passed(running: Running) -> None:
     """An append that failed leaves its position unused."""
     running.relay()
     running.project(STANDING)
-    seen(running, a_workspace(running.twinlock, ["m1"]))
+    running.seen(a_workspace(running.twinlock, ["m1"]), STANDING)
     with running.twinlock.connect() as connection:
         connection.execute("SELECT nextval('stored_events_notification_id_seq')")
     head = running.twinlock.store.head()
-    seen(running, head)
+    running.seen(head, STANDING)
 
 
 def test_after_a_restore_without_kafka_positions_go_on_far_beyond(embedded: Running) -> None:
@@ -118,8 +113,7 @@ def test_after_a_restore_without_kafka_positions_go_on_far_beyond(embedded: Runn
     fresh = append(embedded.twinlock, MemberMFA, "m2", *joined("m2"))
     assert fresh > told + 1_000_000
     embedded.project()
-    for model in MODELS:
-        seen(embedded, fresh, model)
+    embedded.seen(fresh)
 
 
 def test_nothing_is_visible_where_no_worker_ever_ran(embedded: Running) -> None:
@@ -136,7 +130,7 @@ def test_forged_and_misplaced_records_are_parked_and_move_no_position(
     twinlock, topic, envelope = on_kafka.twinlock, on_kafka.log.name, on_kafka.envelope
     on_kafka.relay()
     on_kafka.project(STANDING)
-    seen(on_kafka, append(twinlock, MemberMFA, "m1", *joined("m1"), bound()))
+    on_kafka.seen(append(twinlock, MemberMFA, "m1", *joined("m1"), bound()), STANDING)
     genuine = envelope.wrap(twinlock.store.events(0, 10)[-1])
     beyond = {**genuine, "id": "999999"}
     beyond["mac"] = envelope.mac(beyond)
@@ -165,7 +159,7 @@ def test_forged_and_misplaced_records_are_parked_and_move_no_position(
         with pytest.raises(NotOurs):
             retry(connection, STANDING, row)
     last = append(twinlock, MemberMFA, "m1", accepted(2))
-    seen(on_kafka, last)
+    on_kafka.seen(last, STANDING)
     with twinlock.connect() as connection:
         assert standing.member(connection, "m1") == twinlock.store.load(MemberMFA, "m1")
         assert json.loads(serialized(genuine))["mac"]
@@ -179,7 +173,7 @@ def test_what_was_complete_stays_complete_while_newer_events_wait(on_kafka: Runn
     on_kafka.project(STANDING)
     append(twinlock, MemberMFA, "m1", *joined("m1"))
     first = append(twinlock, MemberMFA, "m2", *joined("m2"))
-    seen(on_kafka, first)
+    on_kafka.seen(first, STANDING)
     on_kafka.stop()
     on_kafka.relay()
     last = append(twinlock, MemberMFA, "m1", bound())
@@ -188,7 +182,7 @@ def test_what_was_complete_stays_complete_while_newer_events_wait(on_kafka: Runn
         assert complete_up_to(connection, key) == first
         assert [visible(connection, key, position) for position in (first, last)] == [True, False]
     on_kafka.project(STANDING)
-    seen(on_kafka, last)
+    on_kafka.seen(last, STANDING)
 
 
 @pytest.mark.kafka
@@ -196,4 +190,4 @@ def test_an_idle_partition_is_not_a_late_one(on_kafka: Running) -> None:
     on_kafka.relay()
     on_kafka.project(STANDING)
     for n in range(5):
-        seen(on_kafka, append(on_kafka.twinlock, MemberMFA, "m1", accepted(n), minutes=n))
+        on_kafka.seen(append(on_kafka.twinlock, MemberMFA, "m1", accepted(n), minutes=n), STANDING)

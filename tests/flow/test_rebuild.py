@@ -50,11 +50,6 @@ def a_history(running: Running) -> int:
     return append(twinlock, MemberMFA, "m4", *joined("m4"))
 
 
-def seen(running: Running, position: int, *models: Model) -> None:
-    for model in models or MODELS:
-        wait_visible(running.twinlock.reads, model.key, position, timeout=60)
-
-
 def marks(running: Running, model: Model) -> Live:
     on_kafka = isinstance(running.log, KafkaLog)
     return Live(model.key, running.log.name, partition_of if on_kafka else lambda _, __: 0)
@@ -76,7 +71,7 @@ def silently(*_: object) -> None:
 def live(running: Running) -> Running:
     running.relay()
     running.project(*MODELS, mail_queue.MODEL)
-    seen(running, a_history(running))
+    running.seen(a_history(running))
     return running
 
 
@@ -88,7 +83,7 @@ def test_what_is_built_anew_is_what_was_live(live: Running, model: Model) -> Non
     assert outcome.switched
     assert checked(live, model).difference is None
     later = append(live.twinlock, MemberMFA, "m5", *joined("m5"))
-    seen(live, later)
+    live.seen(later)
     assert checked(live, model).difference is None
 
 
@@ -113,7 +108,7 @@ def test_a_missing_and_an_added_row_are_named(
     embedded: Running, change: str, key: str, there: str
 ) -> None:
     embedded.project()
-    seen(embedded, a_history(embedded))
+    embedded.seen(a_history(embedded))
     with embedded.twinlock.connect() as connection:
         connection.execute(change.encode())
     expected = f"audit_trail_v1 {key}: only the {there} one has this row"
@@ -137,7 +132,7 @@ def test_a_model_that_never_ran_is_built_and_then_goes_on(running: Running) -> N
     running.relay()
     running.project(STANDING, TICKETS)
     position = a_history(running)
-    seen(running, position, STANDING)
+    running.seen(position, STANDING)
     outcome = rebuilt(running, AUDIT)
     assert (outcome.compared, outcome.switched) == (False, True)
     with running.twinlock.connect() as connection:
@@ -146,7 +141,7 @@ def test_a_model_that_never_ran_is_built_and_then_goes_on(running: Running) -> N
         assert [row.position for row in rows] == list(range(1, position + 1))
     running.project(AUDIT)
     later = append(running.twinlock, MemberMFA, "m5", *joined("m5"))
-    seen(running, later, AUDIT)
+    running.seen(later, AUDIT)
     assert checked(running, AUDIT).difference is None
 
 
@@ -155,7 +150,7 @@ def test_an_event_that_cannot_be_applied_is_parked_and_the_rest_is_built(
 ) -> None:
     position = a_history(embedded)
     embedded.project()
-    seen(embedded, position)
+    embedded.seen(position)
     with embedded.twinlock.connect() as connection:
         poison = (
             "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
@@ -197,7 +192,7 @@ def test_one_rebuild_of_a_model_at_a_time(embedded: Running) -> None:
 
     thread = threading.Thread(target=first)
     embedded.project(STANDING)
-    seen(embedded, 1, STANDING)
+    embedded.seen(1, STANDING)
     thread.start()
     try:
         assert begun.wait(60)
@@ -221,7 +216,7 @@ def held_up(running: Running) -> None:
 
 def test_a_reader_that_stays_delays_the_switch_and_nothing_is_lost(embedded: Running) -> None:
     embedded.project()
-    seen(embedded, a_history(embedded))
+    embedded.seen(a_history(embedded))
     embedded.stop()
     append(embedded.twinlock, MemberMFA, "m5", *joined("m5"))
     done: list[Outcome] = []
@@ -271,5 +266,5 @@ def test_reads_and_appends_go_on_through_rebuilds(live: Running) -> None:
     assert failed == []
     assert reads > 10
     later = append(live.twinlock, MemberMFA, "m5", *joined("m5"))
-    seen(live, later)
+    live.seen(later)
     assert checked(live, STANDING).difference is None

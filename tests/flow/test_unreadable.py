@@ -14,7 +14,6 @@ from domain.member_mfa import MemberMFA
 from domain.refusals import Unavailable
 from projections import as_of, audit_trail, standing
 from projections.models import MODELS
-from projections.progress import wait_visible
 from tests.flow.conftest import Running
 from tests.flow.histories import NOW, a_workspace, accepted, append, bound, joined
 from tests.flow.topics import consume
@@ -82,11 +81,6 @@ def broken(
     return int(row[0])
 
 
-def seen(running: Running, position: int) -> None:
-    for model in EVERY:
-        wait_visible(running.twinlock.reads, model.key, position, timeout=60)
-
-
 def parked(running: Running) -> list[ParkedRow]:
     with running.twinlock.connect() as connection:
         return parked_records(connection)
@@ -112,7 +106,7 @@ def test_it_is_parked_by_every_model_and_the_rest_goes_on(
     a_workspace(twinlock, ["m1", "m2"])
     place = broken(twinlock, state, topic)
     last = append(twinlock, MemberMFA, "m2", bound("b2"), accepted(5))
-    seen(embedded, last)
+    embedded.seen(last, *EVERY)
     found = {(row.model, row.position, row.reason) for row in parked(embedded)}
     assert found == {(model.key, place, reason) for model in EVERY}
     assert works(twinlock, "m2")
@@ -130,9 +124,9 @@ def test_on_either_log_the_newest_and_many_of_them_are_passed(running: Running) 
     with capture_logs() as logs:
         running.relay()
         running.project(*EVERY)
-        seen(running, places[-1])
+        running.seen(places[-1], *EVERY)
         assert works(twinlock, "m3")
-        seen(running, append(twinlock, MemberMFA, "m3", accepted(9)))
+        running.seen(append(twinlock, MemberMFA, "m3", accepted(9)), *EVERY)
     assert works(twinlock, "m3")
     assert sorted({row.position or 0 for row in parked(running)}) == places
     assert len(parked(running)) == len(places) * len(EVERY)
@@ -148,13 +142,13 @@ def test_a_mended_one_is_applied_with_what_came_after_it(running: Running) -> No
     whole = append(twinlock, MemberMFA, "m1", accepted(2))
     healthy = twinlock.store.events(whole - 1, 1)[0]
     place = broken(twinlock)
-    seen(running, place)
+    running.seen(place, *EVERY)
     said = run_twinlock(twinlock, "parked", "retry", str(parked(running)[0].id))
     assert (said.code, f"position {place} still fails" in said.err) == (1, True)
     with twinlock.connect() as connection:
         connection.execute(MEND, (healthy.state, healthy.topic, place))
     last = append(twinlock, MemberMFA, "m1", accepted(3))
-    seen(running, last)
+    running.seen(last, *EVERY)
     assert not works(twinlock, "m1")
     for row in parked(running):
         assert run_twinlock(twinlock, "parked", "retry", str(row.id)).code == 0

@@ -9,8 +9,6 @@ import pytest
 from domain.workspace import Workspace, WorkspaceCreated
 from projections import audit_newest
 from projections.audit_trail import Filter
-from projections.models import MODELS
-from projections.progress import wait_visible
 from tests.flow.conftest import Running, embedded, envelope
 from tests.flow.histories import a_workspace, append
 from tests.support.built import twinlock
@@ -27,8 +25,7 @@ def connection(embedded: Running) -> Iterator[psycopg.Connection[Any]]:
     append(embedded.twinlock, Workspace, "v", WorkspaceCreated())
     position = a_workspace(embedded.twinlock, ["m1", "m2"])
     embedded.project()
-    for model in MODELS:
-        wait_visible(embedded.twinlock.reads, model.key, position, 10)
+    embedded.seen(position)
     with embedded.twinlock.connect() as connection:
         yield connection
 
