@@ -153,7 +153,7 @@ def rules(settings: Settings) -> Rules:
         code_window=settings.code_window,
         pass_life=settings.pass_life,
         ticket_approvals=settings.ticket_approvals,
-        staff_workspace=settings.workspace_of_staff,
+        staff_workspace=settings.staff_workspace,
     )
 
 

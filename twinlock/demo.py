@@ -59,7 +59,7 @@ PEOPLE: Final = (
 
 def seed(twinlock: Twinlock) -> dict[str, Any]:
     """Make what is missing, end the older demonstration tokens, and answer what there is."""
-    staff = twinlock.settings.workspace_of_staff or STAFF
+    staff = twinlock.settings.staff_workspace or STAFF
     _do(twinlock, PutWorkspace(workspace_id=WORKSPACE, name="Demo"))
     _do(twinlock, PutWorkspace(workspace_id=staff, name="Staff"))
     for person in _living(twinlock):

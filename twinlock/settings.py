@@ -192,11 +192,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise WrongSetting(_line(error)) from None
 
-    @property
-    def workspace_of_staff(self) -> str | None:
-        """The staff workspace; None where there is none."""
-        return self.staff_workspace or None
-
     @field_validator("database")
     @classmethod
     def _is_postgres(cls, value: SecretStr) -> SecretStr:
@@ -240,7 +235,7 @@ class Settings(BaseSettings):
     @field_validator("staff_workspace")
     @classmethod
     def _is_id(cls, value: str | None) -> str | None:
-        if value and not ID.fullmatch(value):
+        if value is not None and not ID.fullmatch(value):
             raise ValueError("is 1 to 128 of A-Za-z0-9._~-")
         return value
 

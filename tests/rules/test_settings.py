@@ -35,7 +35,11 @@ def test_two_settings_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch)
     assert settings.topic == "twinlock.events"
     assert settings.pass_life == timedelta(hours=12)
-    assert settings.workspace_of_staff is None
+    assert settings.staff_workspace is None
+
+
+def test_what_is_empty_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, STAFF_WORKSPACE="").staff_workspace is None
 
 
 def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
