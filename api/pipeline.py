@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -77,9 +78,7 @@ class Pipeline:
         assert visit is not None
         if "query" in arguments and call.reads:
             wait(visit, call.reads, arguments["query"].at_least)
-        if here.repeat is not None:
-            here.repeat.evaluated = True
-        said = self._said(call, visit, arguments)
+        said = self._said(call, here, visit, arguments)
         body = said.body.model_dump_json(by_alias=True) if said.body is not None else ""
         response = Response(said.stream or body, status=said.status, mimetype=said.media_type)
         if said.body is None and said.stream is None:
@@ -92,14 +91,18 @@ class Pipeline:
             response.headers["Twinlock-Position"] = str(said.position)
         return response
 
-    def _said(self, call: Call, visit: Visit, arguments: Mapping[str, Any]) -> Answer:
+    def _said(
+        self, call: Call, here: PipedRequest, visit: Visit, arguments: Mapping[str, Any]
+    ) -> Answer:
         """What the handler says; without a login it takes an address, and tells nothing by time."""
-        if not call.optional or visit.caller.login is not None:
-            return call.handler(visit, **arguments)
-        if arguments["body"].email is None:
-            raise Malformed("email: is missing.")
-        admit_anonymous(visit)
-        with alike():
+        anonymous = call.optional and visit.caller.login is None
+        if anonymous:
+            if arguments["body"].email is None:
+                raise Malformed("email: is missing.")
+            admit_anonymous(visit)
+        if here.repeat is not None:  # strangers have no more kept than they may ask
+            here.repeat.evaluated = True
+        with alike() if anonymous else nullcontext():
             return call.handler(visit, **arguments)
 
     def refuse(self, refusal: Refusal) -> Response:

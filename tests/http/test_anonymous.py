@@ -1,5 +1,6 @@
 """Strangers: the same answers for everybody, a limit for each address, and no more than tickets."""
 
+import secrets
 from typing import Any
 
 import pytest
@@ -87,6 +88,27 @@ def test_the_limit_is_per_address_and_covers_both_calls(here: Installation) -> N
     assert strict.post(CODES, login["login_token"], **mine).status == 202
     strict.clock.wait(minutes=61)
     assert strict.post(CODES, None, {"email": "a@b.org"}, **mine).status == 202
+
+
+def test_what_strangers_have_kept_is_within_their_limit(here: Installation) -> None:
+    strict = here.with_backend(anonymous_limit=1)
+    mine: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "198.51.100.3"}}
+    kept = "select count(*) from idempotency"
+    ((before,),) = here.twinlock.database.fetch(kept)
+    told = [
+        strict.post(
+            path, None, body, headers={"Idempotency-Key": secrets.token_hex(8)}, **mine
+        ).told
+        for path, body in (
+            (CODES, {}),
+            ("/v1/tickets", ticket_body("c")),
+            (CODES, {"email": 1}),
+            (CODES, {"email": "a@b.org"}),
+            (CODES, {"email": "a@b.org"}),
+        )
+    ]
+    assert told == [*[(422, "malformed")] * 3, (202, ""), (429, "too-many-requests")]
+    assert here.twinlock.database.fetch(kept) == [(before + 1,)]
 
 
 @pytest.mark.parametrize(
