@@ -170,6 +170,7 @@ class Backend:
     `passwords` is None outside of demonstrations: hosts check the first factor.
     `trusted_proxies` is how many proxies in front add to X-Forwarded-For; `checks` are named
     probes for /readyz that raise when their part is not usable; `backlog` is asked by /metrics.
+    `exports` are the places of files that are sent as they are read, apart from those of `streams`.
     """
 
     desk: Desk
@@ -189,5 +190,6 @@ class Backend:
     metrics: bool = False
     backlog: Callable[[], Backlog] | None = None
     streams: Streams = field(default_factory=Streams)
+    exports: Streams = field(default_factory=Streams)
     published: Published = field(default_factory=Published)
     checks: Mapping[str, Callable[[], object]]

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from api import following, streams
@@ -48,7 +48,19 @@ def kind_asked() -> str | None:
 
 
 def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:
-    """Record the export, then stream it; its manifest stands in the header Twinlock-Manifest."""
+    """Record the export, then stream it; its manifest stands in the header Twinlock-Manifest.
+
+    A slow reader holds a thread, so there are few places; raises Unavailable where all are taken.
+    """
+    give_back = visit.backend.exports.take()
+    try:
+        return _begun(visit, wanted, kind, give_back)
+    except BaseException:
+        give_back()
+        raise
+
+
+def _begun(visit: Visit, wanted: Wanted, kind: str, give_back: Callable[[], None]) -> Answer:
     with visit.backend.reads.connection() as connection:
         found = summary(connection, wanted.filter, after=wanted.after, limit=wanted.limit)
     done = visit.run(
@@ -69,6 +81,7 @@ def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:
     return Answer(
         stream=(text.encode() for text in lines),
         media_type=next(name for name, each in KINDS.items() if each == kind),
+        closed=give_back,
         position=done.position,
         headers={
             "Twinlock-Manifest": _manifest(visit, wanted, found),

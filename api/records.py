@@ -24,7 +24,8 @@ def read_audit(visit: Visit, query: AuditQuery) -> Answer:
     """The audit trail in the order of positions; an owner reads its own workspace's.
 
     As NDJSON or CSV (by Accept) it is streamed, to its end where no limit is given, and the
-    export becomes an event; its manifest stands in the header Twinlock-Manifest.
+    export becomes an event; its manifest stands in the header Twinlock-Manifest. There are few
+    places: 503.
     """
     wanted = within_scope(visit, filter_of(query))
     paging = reading.paging(visit.backend, query, "audit", visit.caller.scope)

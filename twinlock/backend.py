@@ -53,6 +53,7 @@ def backend(twinlock: Twinlock) -> Backend:
         trusted_proxies=settings.trusted_proxies,
         metrics=settings.metrics,
         streams=Streams(most=max(1, settings.threads // 2)),
+        exports=Streams(most=max(1, settings.threads // 4)),
         published=Published(
             asyncapi=asyncapi.document(settings.topic, settings.public_url),
             schemas=asyncapi.schemas(settings.public_url),

@@ -23,4 +23,7 @@ def export(visit: Visit) -> Response:
     except ValidationError:
         raise Malformed("A filter cannot be.") from None
     said = exports.export(visit, exports.Wanted(filter=wanted), kind)
-    return Response(said.stream, mimetype=said.media_type, headers=dict(said.headers))
+    response = Response(said.stream, mimetype=said.media_type, headers=dict(said.headers))
+    if said.closed is not None:
+        response.call_on_close(said.closed)
+    return response

@@ -110,11 +110,13 @@ def download(visit: Visit) -> Response:
     )
     lines = csv_lines(HEADER, map(_cells, everybody))
     name = f"coverage-{state or 'all'}.csv"
-    return Response(
+    response = Response(
         lines,
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+    response.call_on_close(visit.backend.exports.take())
+    return response
 
 
 def _cells(item: Item) -> tuple[str | None, ...]:

@@ -4,10 +4,13 @@ import base64
 import csv
 import io
 import json
+import secrets
 from collections.abc import Iterator
 
 import pytest
 
+from api.pages.browsers import MEMBER, member_session
+from api.streams import Streams
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
 from domain.facts import Actor
@@ -202,6 +205,42 @@ def test_an_export_breaks_off_where_its_token_is_revoked(
     with pytest.raises(Unauthenticated):
         list(chunks)
     answer.close()
+
+
+def test_slow_readers_of_exports_hold_few_threads(here: Installation) -> None:
+    few = here.with_backend(exports=Streams(most=2))
+    asks = {"Accept": "text/csv", "Authorization": f"Bearer {here.tokens['auditor']}"}
+    slow = [few.app.test_client().get("/v1/audit", headers=asks) for _ in range(2)]
+    assert [answer.status_code for answer in slow] == [200, 200]
+    before = here.twinlock.store.head()
+    refused = stream(few, "text/csv")
+    assert refused.told == (503, "unavailable")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert here.twinlock.store.head() == before
+    assert few.get("/v1/audit", "auditor").status == 200
+    slow[0].close()
+    assert stream(few, "text/csv", "/v1/audit?cursor=" + "A" * 24).told == (422, "malformed")
+    assert stream(few, "text/csv").status == 200
+    assert stream(few, "application/x-ndjson").status == 200
+    slow[1].close()
+
+
+def test_pages_have_the_same_few_places(here: Installation) -> None:
+    few = here.with_backend(exports=Streams(most=1))
+    owner = here.bound(here.workspace(), "owner")
+    token, claims = secrets.token_hex(16), here.twinlock.passes.read(owner.granted, here.clock())
+    assert claims is not None
+    with few.app.test_request_context():
+        here.backend.sessions.open(member_session(claims, here.clock()), token)
+    asks = {"Cookie": f"{MEMBER}={token}"}
+    slow = few.app.test_client(use_cookies=False).get("/coverage.csv", headers=asks)
+    assert slow.status_code == 200
+    assert few.get("/coverage.csv", headers=asks).status == 503
+    assert stream(few, "text/csv").told == (503, "unavailable")
+    assert few.get("/coverage", headers=asks).status == 200
+    slow.close()
+    for _ in range(2):
+        assert few.get("/coverage.csv", headers=asks).status == 200
 
 
 def test_a_page_of_json_is_no_export(here: Installation) -> None:
