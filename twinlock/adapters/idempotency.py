@@ -48,7 +48,8 @@ SETTLED_AFTER: Final = "5s"
 """An applied request without an outcome after this long has lost its process."""
 
 BEGIN: Final = """
-    insert into idempotency as it (caller, key, route, fingerprint) values (%s, %s, %s, %s)
+    insert into idempotency as it (caller, key, route, fingerprint, attempt)
+    values (%s, %s, %s, %s, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
     on conflict (caller, key) do update
         set route = excluded.route, fingerprint = excluded.fingerprint, attempt = it.attempt + 1,
             state = 'begun', status = null, position = null, body = null,
@@ -77,8 +78,8 @@ OLD: Final = "created_at < now() - %s::interval"
 class Idempotency:
     """Implements `api.backend.Idempotency`: rows of a day; `finish` is given no secret.
 
-    Each beginning counts an attempt, so that a request that was taken over after a minute of
-    silence can no longer commit.
+    Each beginning has a number of its own, so that a request that was taken over after a minute of
+    silence can no longer commit. It is a time, as what was abandoned is no row to count on from.
     """
 
     schema = (SCHEMA,)
