@@ -7,6 +7,7 @@ from typing import Any
 from flask import request
 
 from api.accepted import preferred
+from api.callers import caller_of
 from api.calls import JSON, Answer
 from api.fields import DIGITS
 from api.visits import Visit
@@ -36,12 +37,13 @@ def begin(after: int) -> int:
 def holds(visit: Visit) -> bool:
     """Whether the credential that the stream was opened with still stands."""
     caller, desk = visit.caller, visit.backend.sit(visit.desk)
-    if caller.token_id is not None:
-        return desk.credentials.by_subject("api", caller.token_id) is not None
-    holder = caller.holder
-    if holder is None or visit.backend.clock() >= holder.claims.expires_at:
-        return False
     now = replace(visit.context, at=visit.backend.clock())
+    if caller.token_id is not None:
+        known = desk.credentials.by_subject("api", caller.token_id)
+        return known is not None and caller_of(desk, now, "", known).role == caller.role
+    holder = caller.holder
+    if holder is None or now.at >= holder.claims.expires_at:
+        return False
     try:
         seen = judge(holder.claims, now, desk)
     except Unauthenticated:

@@ -207,6 +207,23 @@ def test_an_export_breaks_off_where_its_token_is_revoked(
     answer.close()
 
 
+def test_an_export_breaks_off_where_its_owner_is_none_any_more(
+    here: Installation, workspace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.streams.BEAT_SECONDS", 0.0)
+    owner = here.member(workspace, "owner")
+    token = here.token("owner", workspace, owner.id)
+    headers = {"Accept": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    answer = here.app.test_client().get("/v1/audit", headers=headers, buffered=False)
+    chunks = answer.iter_encoded()
+    assert json.loads(next(chunks))["workspace_id"] == workspace
+    here.join(owner, workspace, "member")
+    assert stream(here, "application/x-ndjson", who=token).told == (403, "forbidden")
+    with pytest.raises(Unauthenticated):
+        list(chunks)
+    answer.close()
+
+
 def test_slow_readers_of_exports_hold_few_threads(here: Installation) -> None:
     few = here.with_backend(exports=Streams(most=2))
     asks = {"Accept": "text/csv", "Authorization": f"Bearer {here.tokens['auditor']}"}
