@@ -26,6 +26,8 @@ def handle(command: ApproveTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden, IllegalTransition, or NotBound where the binding is gone."""
     ticket = ticket_at_hand(desk, command.ticket_id)
     member = desk.store.load(MemberMFA, ticket.member_id)
+    if member.open_ticket != ticket.id:  # closed by now, and the ticket itself says how
+        ticket = ticket_at_hand(desk, ticket.id)
     facts = unbind_ticket.approve(
         ticket, command.agent_id, member, privileged=privileged(desk, member)
     )

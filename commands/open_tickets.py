@@ -16,8 +16,13 @@ def ticket_at_hand(desk: Desk, ticket_id: str) -> UnbindTicket:
 
 
 def settled(store: Store, member: MemberMFA, cause: str) -> tuple[Change, ...]:
-    """The open ticket's cancellation, for the same append; nothing where none is open."""
+    """The open ticket's cancellation, for the same append; nothing where none is open.
+
+    Where it was closed after `member` was loaded, `member` is behind, and the append is stale.
+    """
     if member.open_ticket is None:
         return ()
     ticket = store.load(UnbindTicket, member.open_ticket)
+    if ticket.status not in unbind_ticket.OPEN:
+        return ()
     return ((ticket, unbind_ticket.cancel(ticket, cause)),)

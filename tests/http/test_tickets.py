@@ -1,13 +1,18 @@
 """Tickets over HTTP: what is told before the code, the mailed link's token, agents who are gone."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from commands.approve_ticket import ApproveTicket
 from commands.dispatch import run
 from commands.erase_member import EraseMember
 from commands.live_login import live_login
+from commands.ports import Desk, Store
+from commands.remove_member import RemoveMember
 from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket
 from commands.ticket_text import TicketText
@@ -15,7 +20,8 @@ from domain import membership
 from domain.facts import Actor
 from domain.member_mfa import MemberMFA
 from domain.onetime import TICKET, cancel_token
-from domain.refusals import Unauthenticated
+from domain.refusals import IllegalTransition, Unauthenticated
+from domain.unbind_ticket import UnbindTicket
 from tests.http.installation import Installation, ticket_body
 
 
@@ -131,6 +137,50 @@ def test_the_operator_may_ask_for_two_approvals(here: Installation, approvals: i
         assert told["approvals_needed"] == approvals
         assert told["status"] == ("approved" if approvals == 1 else "in_review")
         assert process.twinlock.store.load(MemberMFA, member.id).bound is (approvals == 2)
+
+
+class Overtaken:
+    """A store before whose next load of a `kind` somebody else is faster."""
+
+    def __init__(self, store: Store, kind: type, act: Callable[[], object]) -> None:
+        self.store, self.kind, self.acts = store, kind, [act]
+
+    def load(self, kind: type, subject: str) -> Any:
+        if kind is self.kind and self.acts:
+            self.acts.pop()()
+        return self.store.load(kind, subject)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def overtaken(here: Installation, kind: type, act: Callable[[], object]) -> Desk:
+    desk = here.twinlock.desk
+    return replace(desk, store=cast(Store, Overtaken(desk.store, kind, act)))
+
+
+def test_who_approves_while_another_does_hears_that_the_ticket_is_closed(
+    here: Installation,
+) -> None:
+    ticket_id = here.ticket(here.bound(here.workspace()))["ticket_id"]
+    path, reason = f"/v1/tickets/{ticket_id}", {"reason": "Called back."}
+    here.post(f"{path}/claim", "support")
+    assert here.post(f"{path}/approve", "support", reason).body["status"] == "in_review"
+    second = here.token("support", member=f"second-{ticket_id}")
+    desk = overtaken(here, MemberMFA, lambda: here.post(f"{path}/approve", second, reason))
+    late = ApproveTicket(ticket_id=ticket_id, agent_id=f"third-{ticket_id}", reason="Me too.")
+    with pytest.raises(IllegalTransition):
+        run(late, here.twinlock.context(Actor("support"), "test"), desk)
+
+
+def test_a_member_leaves_while_the_ticket_is_closed(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    filed = here.ticket(member)
+    path = f"/v1/tickets/{filed['ticket_id']}/cancellation"
+    desk = overtaken(here, UnbindTicket, lambda: here.post(path, filed["ticket_token"]))
+    leave = RemoveMember(workspace_id=member.workspace_id, member_id=member.id)
+    run(leave, here.twinlock.context(Actor("host"), "test"), desk)
+    assert here.twinlock.store.load(MemberMFA, member.id).roles == {}
 
 
 def test_what_ends_elsewhere_is_told_where_it_belongs(here: Installation) -> None:
