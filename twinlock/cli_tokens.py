@@ -7,11 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.fields import ID
 from commands.create_token import CreateToken
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
 from twinlock.composition import Twinlock
-from twinlock.running import AsJson, context, opened
+from twinlock.running import WRONG, AsJson, context, fail, opened
 
 token = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
 
@@ -29,6 +30,9 @@ def register(app: typer.Typer) -> None:
 @token.command()
 def create(role: Role, name: Name = "", workspace: Workspace = None, member: Member = None) -> None:
     """Make a token and print it alone, once: only its hash is kept."""
+    for option, given in (("--workspace", workspace), ("--member", member)):
+        if given is not None and not ID.fullmatch(given):
+            fail(f"{option}: is 1 to 128 of A-Za-z0-9._~-", WRONG)
     command = CreateToken(role=role, name=name, workspace_id=workspace, member_id=member)
     with opened() as twinlock:
         typer.echo(run(command, context(twinlock), twinlock.desk).token)

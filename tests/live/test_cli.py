@@ -58,6 +58,15 @@ def test_a_support_token_needs_its_agent(run: Run) -> None:
     assert run("token", "create", "--role", "support", "--name", "n").exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["--workspace", "--member"])
+@pytest.mark.parametrize("given", ["", "ada@example.com", "a" * 129])
+def test_a_token_is_for_ids_alone(twinlock: Twinlock, run: Run, option: str, given: str) -> None:
+    result = run("token", "create", "--role", "host", option, given)
+    assert result.exit_code == 2
+    assert result.stderr == f"twinlock: {option}: is 1 to 128 of A-Za-z0-9._~-\n"
+    assert twinlock.store.head() == 0
+
+
 def test_a_demonstration_may_be_seeded_again(twinlock: Twinlock, run: Run) -> None:
     first = json.loads(run("demo", "seed").stdout)
     again = json.loads(run("demo", "seed").stdout)
