@@ -34,6 +34,10 @@ ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.A
 MAILBOX = re.compile(r"[^@\s<>]+@[^@\s<>]+", re.ASCII)
 
 
+URI = re.compile(r"[!$-;=@-~]+")
+"""ASCII without spaces, and neither query nor fragment."""
+
+
 SECURITY_WORDS = {"protocol", "ca", "mechanism", "user", "password_file"}
 SECURITY_PROTOCOLS = ("ssl", "sasl_ssl", "sasl_plaintext")
 SECURITY_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -71,13 +75,13 @@ def _base_url(value: str) -> str:
     with suppress(ValueError):
         parts = urlsplit(value)
         server = parts.hostname and parts.port != 0 and "@" not in parts.netloc
-        if parts.scheme in ("http", "https") and server and not (parts.query or parts.fragment):
+        if parts.scheme in ("http", "https") and server and URI.fullmatch(value):
             return value.rstrip("/")
     raise ValueError("reads https://host or https://host:port, with a path at most")
 
 
 def _sender(value: str) -> str:
-    if not MAILBOX.fullmatch(parseaddr(value)[1]):
+    if not MAILBOX.fullmatch(parseaddr(value)[1]) or not value.isprintable():
         raise ValueError("reads name@host, or Name <name@host>")
     return value
 
