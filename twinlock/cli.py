@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Twinlock: the second factor, event-sourced.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # or the lines of a docstring would be broken twice
     add_completion=False,
     pretty_exceptions_enable=False,
 )

@@ -16,7 +16,7 @@ from domain.refusals import IllegalTransition
 from domain.tampering import Finding
 from projections.audit_trail import Filter
 from twinlock.adapters.signing import verified
-from twinlock.cli_replay import Since, Until, since_until
+from twinlock.cli_replay import Member, Since, Until, Workspace, since_until
 from twinlock.exporting import Exported, kept_outside, known, write_export
 from twinlock.outputs import Telling
 from twinlock.running import BROKEN_OFF, REFUSED, UNCHECKED, WRONG, AsJson, fail, opened
@@ -36,7 +36,8 @@ Kept = Annotated[list[Path] | None, typer.Option("--checkpoint", help="Checkpoin
 KeyFile = Annotated[
     Path | None, typer.Option("--key", help="The notary's keys as you were given them.")
 ]
-Id = Annotated[str | None, typer.Option()]
+Ticket = Annotated[str | None, typer.Option(help="About this ticket.")]
+Actor = Annotated[str | None, typer.Option(help="Done by this actor, by id.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,10 +48,10 @@ def register(app: typer.Typer) -> None:
 @audit.command()
 def export(
     file: File,
-    workspace: Id = None,
-    member: Id = None,
-    ticket: Id = None,
-    actor: Id = None,
+    workspace: Workspace = None,
+    member: Member = None,
+    ticket: Ticket = None,
+    actor: Actor = None,
     type_: Annotated[
         str | None, typer.Option("--type", help="Of this type, such as mfa.bound.")
     ] = None,
@@ -123,7 +124,7 @@ def verify(
 def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
     """Compare the live history with its hashes and checkpoints, and with those kept outside.
 
-    Exit codes: 0 it is what was signed; 1 it is not; 3 the database is away.
+    Exit codes: 0 it is what was signed; 1 it is not; 2 a wrong argument; 3 the database is away.
     """
     notes = _notes(checkpoint)
     with opened() as twinlock, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""`twinlock keys` and `twinlock erase`: master keys, pass keys, and the end of an account."""
+"""`twinlock keys` and `twinlock erase`: the keys, and the end of an account."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from commands.dispatch import run
 from commands.erase_member import EraseMember
 from twinlock.running import REFUSED, AsJson, context, fail, opened
 
-keys = typer.Typer(help="Rotate master keys and pass keys.", no_args_is_help=True)
+keys = typer.Typer(help="Rotate master, pass and notary keys.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:

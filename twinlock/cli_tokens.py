@@ -54,7 +54,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @token.command()
 def revoke(token_id: Annotated[str, typer.Argument(help="As `token list` shows it.")]) -> None:
-    """End a token, at once and in every process."""
+    """End a token, within a second in every process."""
     with opened() as twinlock:
         run(RevokeToken(token_id=token_id), context(twinlock), twinlock.desk)
 

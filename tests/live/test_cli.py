@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from domain.member_mfa import MemberMFA
@@ -214,3 +215,21 @@ def test_a_database_without_a_schema_is_refused(
 
 def test_an_unknown_worker_is_refused(run: Run) -> None:
     assert run("worker", "sleeper").exit_code == 2
+
+
+def test_every_option_and_argument_says_what_it_is() -> None:
+    found = [("twinlock", get_command(app))]
+    for name, command in found:
+        inner = getattr(command, "commands", {})
+        found += [(f"{name} {each}", one) for each, one in inner.items()]
+        silent = [one.name for one in command.params if not getattr(one, "help", None)]
+        assert not silent, name
+    assert len(found) > 25
+
+
+def test_help_fills_the_lines_of_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(app, ["audit", "export", "--help"]).stdout
+    told = text.partition("The export itself")[2].partition("\u256d")[0].strip().splitlines()
+    assert len(told) > 2
+    assert all(len(line.strip()) > 60 for line in told[1:-1]), told
