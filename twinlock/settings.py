@@ -163,15 +163,15 @@ class Settings(BaseSettings):
     master_key_file: Path | None = None
     """A file with the same, one a line; give this or MASTER_KEY."""
     issuer: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")] = "Twinlock"
-    """The name that authenticator apps show."""
+    """The name that authenticator apps show: up to 64 characters, and no colon."""
     code_window: Annotated[int, Field(ge=0, le=1)] = 1
-    """Time steps of 30 s accepted either side of now."""
+    """Time steps of 30 s accepted either side of now: 0 or 1."""
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
-    """How many proxies in front add X-Forwarded-For."""
+    """How many proxies in front add X-Forwarded-For, 16 at most."""
     ticket_approvals: Annotated[int, Field(ge=1, le=2)] = 1
-    """Approvals for a ticket whose first factor is proven."""
+    """Approvals for a ticket whose first factor is proven: 1 or 2."""
     pass_life: Life = timedelta(hours=12)
-    """How long a pass lives, in seconds or as an ISO 8601 duration."""
+    """How long a pass lives, in seconds or as an ISO 8601 duration: a minute to 30 days."""
     anonymous_limit: Annotated[int, Field(ge=1)] = 30
     """Anonymous calls an hour and address."""
     checkpoint_file: Path | None = None
@@ -184,9 +184,9 @@ class Settings(BaseSettings):
     metrics: bool = False
     """Serves /metrics."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    """Processes of `twinlock serve`."""
+    """Processes of `twinlock serve`, 64 at most."""
     threads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Requests that each of them works on at once."""
+    """Requests that each of them works on at once, 64 at most."""
 
     @classmethod
     def read(cls) -> Self:
