@@ -96,6 +96,14 @@ def test_every_setting_of_a_service_can_be_given(services: Services) -> None:
     assert fixed == {"TWINLOCK_HTTP", "TWINLOCK_MASTER_KEY_FILE"}
 
 
+def test_what_the_file_asks_beside_the_settings_is_told() -> None:
+    asked = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    others = {name for name in asked if not name.startswith("TWINLOCK_")} - {"POSTGRES_PASSWORD"}
+    told = (ROOT / "docs/operations.md").read_text()
+    assert others
+    assert all(f"`{name}`" in told for name in others)
+
+
 def test_who_may_need_a_server_of_others_is_let_out(services: Services) -> None:
     inside = {name for name, part in services.items() if part["networks"] == ["inside"]}
     assert inside == {"postgres", "kafka"}
