@@ -20,7 +20,7 @@ HAS_JAVA := $(shell command -v java 2>/dev/null)
 .PHONY: help setup run test audit-proof bench faults attacks check lint types imports format audit sbom lock secrets clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV_READY) ## make .venv with everything for development, out of the locks
 
