@@ -169,7 +169,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = 0
     """How many proxies in front add X-Forwarded-For, 16 at most."""
     ticket_approvals: Annotated[int, Field(ge=1, le=2)] = 1
-    """Approvals for a ticket whose first factor is proven: 1 or 2."""
+    """Approvals for a ticket whose first factor is proven: 1 or 2. It needs two anyway where that
+    was changed within 24 hours, or the member is an owner or agent."""
     pass_life: Life = timedelta(hours=12)
     """How long a pass lives, in seconds or as an ISO 8601 duration: a minute to 30 days."""
     anonymous_limit: Annotated[int, Field(ge=1)] = 30
