@@ -277,7 +277,8 @@ def _some(lines: list[str]) -> list[str]:
 
 def _verdict(findings: list[Finding], what: str, *, whole: bool) -> str:
     if findings:
-        return f"NOT PROVEN: {len(findings):,} findings in {what}"
+        many = "s" if len(findings) > 1 else ""
+        return f"NOT PROVEN: {len(findings):,} finding{many} in {what}"
     more = (
         ", and none missing" if whole else "; what the filter left out is for the exporter to say"
     )

@@ -30,6 +30,9 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([_told(row) for row in rows], indent=2))
         return
+    if not rows:
+        typer.echo("nothing is parked")
+        return
     table = Table("id", "model", "position", "reason", "parked at")
     for row in rows:
         place = "" if row.position is None else str(row.position)

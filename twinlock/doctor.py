@@ -91,7 +91,7 @@ def _keys(twinlock: Twinlock) -> str:
         raise _Ill(f"data keys: {wrapped}; missing master keys: {', '.join(sorted(missing))}")
     twinlock.check_keys()
     published = len(twinlock.passes.jwks()["keys"])
-    return f"data keys: {wrapped}; {published} pass keys published"
+    return f"data keys: {wrapped}; pass keys published: {published}"
 
 
 def _broker(settings: Settings) -> str:
