@@ -30,9 +30,12 @@ from twinlock.composition import Twinlock
 from twinlock.dev import child
 from workers.ports import LogUnavailable, Outgoing
 
-pytestmark = [pytest.mark.live, pytest.mark.kafka]
-LEFT_OPEN = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-"""kafka-python leaves the sockets open that it tried brokers with."""
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.kafka,
+    # kafka-python leaves the sockets open that it tried brokers with.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 HANGS_UP = "the broker hangs up: protocol, mechanism, user or password may be wrong"
 OF_ANOTHER_NAME = "SSLCertVerificationError: IP address mismatch, certificate is not valid for"
 
@@ -229,7 +232,6 @@ def test_nothing_goes_where_it_should_not(
     assert not re.search(f"marked|{USER}", log.read_text() + told.out + told.err)
 
 
-@LEFT_OPEN
 @pytest.mark.parametrize(
     ("listener", "protocol", "reason"),
     [("CLEAR", "sasl_ssl", "SSLEOFError: "), ("TLS", "sasl_plaintext", HANGS_UP)],
