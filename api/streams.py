@@ -19,7 +19,10 @@ Page = tuple[Sequence[Mapping[str, Any]], int]
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The streams of one process: each holds a thread, so there are few, and none lives long."""
+    """The places of one process for streams, or for exports: each holds a thread, so there are few.
+
+    No stream lives longer than `seconds`.
+    """
 
     most: int = 2
     seconds: float = 300.0
@@ -32,7 +35,7 @@ class Streams:
         place = object()
         with self._lock:
             if len(self._open) >= self.most:
-                detail = "All streams are taken: ask again, or read pages."
+                detail = "All places are taken: ask again, or read pages."
                 raise Unavailable(detail, retry_after=5)
             self._open.append(place)
 
