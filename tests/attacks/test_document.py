@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS
+from schemathesis.core import NotSet
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from api.app import AREAS
+from api.fields import MOST
 from tests.attacks.depth import tries
 from tests.http.installation import Installation, Person
 
@@ -111,6 +113,8 @@ def test_every_answer_is_as_documented(ground: Ground, name: str) -> None:
     @tries(4, 500)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE), holder=holders)
     def unfit(case: Case[Any], holder: str) -> None:
+        assume("Last-Event-ID" not in case.headers)  # only a stream looks at it
+        assume(not lacks(case, NEEDED.get((name, holder), NEEDED.get((name, ""), {}))))
         judge(case, tokens[holder])
 
     if name in ENDING:
@@ -131,6 +135,8 @@ def lead(case: Case[Any], known: dict[str, str], needed: dict[str, str]) -> None
     case.query.update({n: v for n, v in TAME.items() if n in case.query})
     whole = {n: int(v) for n, v in case.query.items() if isinstance(v, float) and v.is_integer()}
     case.query.update(whole)  # 2.0 is an integer in JSON Schema, and no way to write one in a query
+    if needed and not isinstance(case.body, dict):  # it may be left out with a login alone
+        case.body, case.media_type = {}, "application/json"
     if isinstance(case.body, dict):
         case.body.update({n: v for n, v in needed.items() if case.body.get(n) is None})
         case.body.pop("grace_until", None)
@@ -140,10 +146,17 @@ def lead(case: Case[Any], known: dict[str, str], needed: dict[str, str]) -> None
             case.body.pop("code", None)  # the host sends none
 
 
+def lacks(case: Case[Any], needed: dict[str, str]) -> bool:
+    """Whether what the document can't ask for is missing in a body that it takes."""
+    body = {} if isinstance(case.body, NotSet) else case.body
+    return isinstance(body, dict) and any(body.get(name) is None for name in needed)
+
+
 def judge(case: Case[Any], token: str | None) -> None:
     """Send it, and let every check look at the answer."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    if str(case.query.get("at_least", "")).isdecimal():
+    at_least = str(case.query.get("at_least", ""))
+    if at_least.isdecimal() and int(at_least) <= MOST:
         case.query.pop("at_least")  # what is to come is waited for, and then 503
     checks: Any = CHECKS.get_all()
     case.call_and_validate(headers=headers, checks=checks)
