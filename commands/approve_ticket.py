@@ -10,7 +10,8 @@ from commands.secrets import forget
 from commands.ticket_text import seal_reason
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.unbind_ticket import TicketApproved
+from domain.refusals import IllegalTransition
+from domain.unbind_ticket import OPEN, TicketApproved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -26,8 +27,8 @@ def handle(command: ApproveTicket, context: Context, desk: Desk) -> Done:
     """Raises Forbidden, IllegalTransition, or NotBound where the binding is gone."""
     ticket = ticket_at_hand(desk, command.ticket_id)
     member = desk.store.load(MemberMFA, ticket.member_id)
-    if member.open_ticket != ticket.id:  # closed by now, and the ticket itself says how
-        ticket = ticket_at_hand(desk, ticket.id)
+    if ticket.status in OPEN and member.open_ticket != ticket.id:
+        raise IllegalTransition("The ticket was closed since it was loaded.")
     facts = unbind_ticket.approve(
         ticket, command.agent_id, member, privileged=privileged(desk, member)
     )

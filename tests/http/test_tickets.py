@@ -173,6 +173,26 @@ def test_who_approves_while_another_does_hears_that_the_ticket_is_closed(
         run(late, here.twinlock.context(Actor("support"), "test"), desk)
 
 
+def test_over_http_too_where_no_stream_is_read_twice(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = here.bound(here.workspace())
+    path, reason = f"/v1/tickets/{here.ticket(member)['ticket_id']}", {"reason": "Called back."}
+    here.post(f"{path}/claim", "support")
+    assert here.post(f"{path}/approve", "support", reason).body["status"] == "in_review"
+    second, third = (here.token("support", member=f"{n}-{member.id}") for n in range(2))
+    load, faster = here.twinlock.store.load, [lambda: here.post(f"{path}/approve", second, reason)]
+
+    def overtaken_load(kind: Any, stream_id: str) -> Any:
+        if (kind, stream_id) == (MemberMFA, member.id) and faster:
+            assert faster.pop()().body["status"] == "approved"
+        return load(kind, stream_id)
+
+    monkeypatch.setattr(here.twinlock.store, "load", overtaken_load)
+    assert here.post(f"{path}/approve", third, reason).told == (409, "illegal-transition")
+    assert not faster
+
+
 def test_a_member_leaves_while_the_ticket_is_closed(here: Installation) -> None:
     member = here.bound(here.workspace())
     filed = here.ticket(member)
