@@ -137,7 +137,7 @@ def caller_of(desk: Desk, context: Context, token: str, credential: Credential |
         return of_pass(desk, check_pass(CheckPass(token=token), context, desk))
     match credential.kind:
         case "api":
-            return _of_api_token(desk, credential)
+            return of_api_token(desk, credential)
         case "login":
             login = live_login(desk, context, credential)
             return Caller(
@@ -162,7 +162,8 @@ def of_pass(desk: Desk, holder: PassChecked) -> Caller:
     )
 
 
-def _of_api_token(desk: Desk, token: Credential) -> Caller:
+def of_api_token(desk: Desk, token: Credential) -> Caller:
+    """Whom a live token stands for, as the streams see it; raises Unauthenticated."""
     role, scope = token.claims["role"], token.claims["workspace_id"]
     member_id = token.claims["member_id"]
     if role in ("owner", "support"):

@@ -7,11 +7,12 @@ from typing import Any
 from flask import request
 
 from api.accepted import preferred
-from api.callers import caller_of
+from api.callers import of_api_token
 from api.calls import JSON, Answer
 from api.fields import DIGITS
 from api.visits import Visit
 from commands.check_pass import judge
+from commands.ports import Desk
 from domain.refusals import Malformed, Unauthenticated
 from projections import as_of
 
@@ -36,18 +37,21 @@ def begin(after: int) -> int:
 
 def holds(visit: Visit) -> bool:
     """Whether the credential that the stream was opened with still stands."""
-    caller, desk = visit.caller, visit.backend.sit(visit.desk)
-    now = replace(visit.context, at=visit.backend.clock())
-    if caller.token_id is not None:
-        known = desk.credentials.by_subject("api", caller.token_id)
-        return known is not None and caller_of(desk, now, "", known).role == caller.role
-    holder = caller.holder
-    if holder is None or now.at >= holder.claims.expires_at:
-        return False
     try:
-        seen = judge(holder.claims, now, desk)
+        return _holds(visit, visit.backend.sit(visit.desk))
     except Unauthenticated:
         return False
+
+
+def _holds(visit: Visit, desk: Desk) -> bool:
+    caller = visit.caller
+    if caller.token_id is not None:
+        known = desk.credentials.by_subject("api", caller.token_id)
+        return known is not None and of_api_token(desk, known).role == caller.role
+    holder, now = caller.holder, replace(visit.context, at=visit.backend.clock())
+    if holder is None or now.at >= holder.claims.expires_at:
+        return False
+    seen = judge(holder.claims, now, desk)
     return seen.opens and seen.member.roles == holder.member.roles
 
 
