@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from api.streams import Streams
+from api.streams import Places, Streams
 from commands.ports import Desk, Write
 from projections.progress import Connections
 
@@ -190,6 +190,6 @@ class Backend:
     metrics: bool = False
     backlog: Callable[[], Backlog] | None = None
     streams: Streams = field(default_factory=Streams)
-    exports: Streams = field(default_factory=Streams)
+    exports: Places = field(default_factory=Places)
     published: Published = field(default_factory=Published)
     checks: Mapping[str, Callable[[], object]]

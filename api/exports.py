@@ -3,8 +3,9 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from api import following, streams
 from api.accepted import preferred
@@ -52,15 +53,13 @@ def export(visit: Visit, wanted: Wanted, kind: str) -> Answer:
 
     A slow reader holds a thread, so there are few places; raises Unavailable where all are taken.
     """
-    give_back = visit.backend.exports.take()
-    try:
-        return _begun(visit, wanted, kind, give_back)
-    except BaseException:
-        give_back()
-        raise
+    with ExitStack() as place:
+        place.callback(visit.backend.exports.take())
+        begun = _begun(visit, wanted, kind)
+        return replace(begun, closed=place.pop_all().close)
 
 
-def _begun(visit: Visit, wanted: Wanted, kind: str, give_back: Callable[[], None]) -> Answer:
+def _begun(visit: Visit, wanted: Wanted, kind: str) -> Answer:
     with visit.backend.reads.connection() as connection:
         found = summary(connection, wanted.filter, after=wanted.after, limit=wanted.limit)
     done = visit.run(
@@ -81,7 +80,6 @@ def _begun(visit: Visit, wanted: Wanted, kind: str, give_back: Callable[[], None
     return Answer(
         stream=(text.encode() for text in lines),
         media_type=next(name for name, each in KINDS.items() if each == kind),
-        closed=give_back,
         position=done.position,
         headers={
             "Twinlock-Manifest": _manifest(visit, wanted, found),

@@ -1,4 +1,4 @@
-"""Server-sent events: how a stream is written, how many there may be, and when one ends."""
+"""What is sent as it is read: how much at once, how a stream is written, and when one ends."""
 
 import json
 import threading
@@ -17,16 +17,11 @@ COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Page = tuple[Sequence[Mapping[str, Any]], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """The places of one process for streams, or for exports: each holds a thread, so there are few.
-
-    No stream lives longer than `seconds`.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """So many answers of one process that are sent as they are read: each holds a thread."""
 
     most: int = 2
-    seconds: float = 300.0
-    stopping: threading.Event = field(default_factory=threading.Event)
     _open: list[object] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +40,14 @@ class Streams:
                     self._open.remove(place)
 
         return give_back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams(Places):
+    """The streams of one process, of which none lives longer than `seconds`."""
+
+    seconds: float = 300.0
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def lines(
         self, read: Callable[[int], Page], after: int, holds: Callable[[], bool]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from api.backend import Backend, Backlog, Published
-from api.streams import Streams
+from api.streams import Places, Streams
 from domain.member_mfa import MemberMFA
 from projections import progress
 from projections.models import MODELS
@@ -53,7 +53,7 @@ def backend(twinlock: Twinlock) -> Backend:
         trusted_proxies=settings.trusted_proxies,
         metrics=settings.metrics,
         streams=Streams(most=max(1, settings.threads // 2)),
-        exports=Streams(most=max(1, settings.threads // 4)),
+        exports=Places(most=max(1, settings.threads // 4)),
         published=Published(
             asyncapi=asyncapi.document(settings.topic, settings.public_url),
             schemas=asyncapi.schemas(settings.public_url),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.pages.browsers import MEMBER, member_session
-from api.streams import Streams
+from api.streams import Places
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
 from domain.facts import Actor
@@ -225,7 +225,7 @@ def test_an_export_breaks_off_where_its_owner_is_none_any_more(
 
 
 def test_slow_readers_of_exports_hold_few_threads(here: Installation) -> None:
-    few = here.with_backend(exports=Streams(most=2))
+    few = here.with_backend(exports=Places(most=2))
     asks = {"Accept": "text/csv", "Authorization": f"Bearer {here.tokens['auditor']}"}
     slow = [few.app.test_client().get("/v1/audit", headers=asks) for _ in range(2)]
     assert [answer.status_code for answer in slow] == [200, 200]
@@ -243,7 +243,7 @@ def test_slow_readers_of_exports_hold_few_threads(here: Installation) -> None:
 
 
 def test_pages_have_the_same_few_places(here: Installation) -> None:
-    few = here.with_backend(exports=Streams(most=1))
+    few = here.with_backend(exports=Places(most=1))
     owner = here.bound(here.workspace(), "owner")
     token, claims = secrets.token_hex(16), here.twinlock.passes.read(owner.granted, here.clock())
     assert claims is not None
