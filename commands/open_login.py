@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from commands.check_login import insiders
 from commands.grants import Done, sign_pass
 from commands.ports import Context, Credential, Desk
-from commands.profile import PROFILE, Profile
+from commands.profile import open_profile
 from domain.entry import PASSWORD, Due, due
 from domain.member_facts import LoginGranted
 from domain.member_mfa import PENDING
@@ -87,6 +87,6 @@ def _handover(login: Credential, at: datetime) -> Credential:
 def _refuse_unregistered(desk: Desk, command: OpenLogin) -> None:
     if command.return_url is None:
         return
-    profile = Profile.parse(desk.vault.open(f"workspace/{command.workspace_id}", PROFILE))
+    profile = open_profile(desk.vault, command.workspace_id)
     if command.return_url not in profile.return_urls:
         raise Malformed("return_url is not registered for this workspace.")

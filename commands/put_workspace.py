@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from commands.grants import Done
 from commands.ports import Context, Desk
-from commands.profile import PROFILE, Profile, profile_of
+from commands.profile import Profile, profile_of, seal_profile
 from domain.facts import Fact
 from domain.workspace import Workspace, WorkspaceCreated, WorkspaceRenamed
 
@@ -39,8 +39,7 @@ def handle(command: PutWorkspace, context: Context, desk: Desk) -> WorkspacePut:
         facts = (WorkspaceCreated(),)
     elif profile != before:
         facts = (WorkspaceRenamed(),)
-    owner = f"workspace/{command.workspace_id}"
-    also = (desk.vault.seal(owner, PROFILE, profile.sealed()),) if facts else ()
+    also = (seal_profile(desk.vault, workspace.id, profile),) if facts else ()
     position = desk.store.append(context, (workspace, facts), also=also)
     return WorkspacePut(
         position=position, created=not workspace.created, name=command.name, return_urls=urls
