@@ -1,7 +1,7 @@
 """`twinlock audit`: exports of the history, and the proof that nobody altered it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -262,17 +262,18 @@ def _shown(report: Report) -> str:
 
 
 def _lines(findings: list[Finding]) -> list[str]:
-    return _some(list(map(str, findings)))
+    return _some(str, findings)
 
 
 def _unreadable(positions: list[int]) -> list[str]:
     """Such an event is what it was when it was signed, or it stands among the findings, too."""
-    return _some([f"unreadable: position {position}" for position in positions])
+    return _some("unreadable: position {}".format, positions)
 
 
-def _some(lines: list[str]) -> list[str]:
-    more = len(lines) - SHOWN
-    return [*lines[:SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
+def _some(told: Callable[[Any], str], found: Sequence[Any]) -> list[str]:
+    """The first ones, and how many more there are: there may be millions."""
+    more = len(found) - SHOWN
+    return [*map(told, found[:SHOWN]), *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def _verdict(findings: list[Finding], what: str, *, whole: bool) -> str:

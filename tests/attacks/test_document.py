@@ -103,18 +103,19 @@ def test_every_answer_is_as_documented(ground: Ground, name: str) -> None:
         ground.tokens.update({holder: ground.token(holder) for holder in HOLDERS})
     tokens = dict(ground.tokens)
     known, holders = ground.known(), st.sampled_from(HOLDERS)
+    needed = {h: NEEDED.get((name, h), NEEDED.get((name, ""), {})) for h in HOLDERS}
 
     @tries(4, 500)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE), holder=holders)
     def fitting(case: Case[Any], holder: str) -> None:
-        lead(case, known, NEEDED.get((name, holder), NEEDED.get((name, ""), {})))
+        lead(case, known, needed[holder])
         judge(case, tokens[holder])
 
     @tries(4, 500)
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE), holder=holders)
     def unfit(case: Case[Any], holder: str) -> None:
         assume("Last-Event-ID" not in case.headers)  # only a stream looks at it
-        assume(not lacks(case, NEEDED.get((name, holder), NEEDED.get((name, ""), {}))))
+        assume(not lacks(case, needed[holder]))
         judge(case, tokens[holder])
 
     if name in ENDING:
