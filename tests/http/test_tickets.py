@@ -22,7 +22,9 @@ from domain.member_mfa import MemberMFA
 from domain.onetime import TICKET, cancel_token
 from domain.refusals import IllegalTransition, Unauthenticated
 from domain.unbind_ticket import UnbindTicket
-from tests.http.installation import Installation, ticket_body
+from tests.http.installation import Installation, Person, ticket_body
+
+REASON = {"reason": "Called back."}
 
 
 def link_token(here: Installation, ticket_id: str) -> str:
@@ -159,15 +161,21 @@ def overtaken(here: Installation, kind: type, act: Callable[[], object]) -> Desk
     return replace(desk, store=cast(Store, Overtaken(desk.store, kind, act)))
 
 
+def half_approved(here: Installation, member: Person) -> str:
+    """The id of a ticket of the member's that waits for its second approval."""
+    ticket_id: str = here.ticket(member)["ticket_id"]
+    here.post(f"/v1/tickets/{ticket_id}/claim", "support")
+    approved = here.post(f"/v1/tickets/{ticket_id}/approve", "support", REASON)
+    assert approved.body["status"] == "in_review"
+    return ticket_id
+
+
 def test_who_approves_while_another_does_hears_that_the_ticket_is_closed(
     here: Installation,
 ) -> None:
-    ticket_id = here.ticket(here.bound(here.workspace()))["ticket_id"]
-    path, reason = f"/v1/tickets/{ticket_id}", {"reason": "Called back."}
-    here.post(f"{path}/claim", "support")
-    assert here.post(f"{path}/approve", "support", reason).body["status"] == "in_review"
-    second = here.token("support", member=f"second-{ticket_id}")
-    desk = overtaken(here, MemberMFA, lambda: here.post(f"{path}/approve", second, reason))
+    ticket_id = half_approved(here, here.bound(here.workspace()))
+    path, second = f"/v1/tickets/{ticket_id}", here.token("support", member=f"second-{ticket_id}")
+    desk = overtaken(here, MemberMFA, lambda: here.post(f"{path}/approve", second, REASON))
     late = ApproveTicket(ticket_id=ticket_id, agent_id=f"third-{ticket_id}", reason="Me too.")
     with pytest.raises(IllegalTransition):
         run(late, here.twinlock.context(Actor("support"), "test"), desk)
@@ -177,11 +185,9 @@ def test_over_http_too_where_no_stream_is_read_twice(
     here: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = here.bound(here.workspace())
-    path, reason = f"/v1/tickets/{here.ticket(member)['ticket_id']}", {"reason": "Called back."}
-    here.post(f"{path}/claim", "support")
-    assert here.post(f"{path}/approve", "support", reason).body["status"] == "in_review"
+    path = f"/v1/tickets/{half_approved(here, member)}"
     second, third = (here.token("support", member=f"{n}-{member.id}") for n in range(2))
-    load, faster = here.twinlock.store.load, [lambda: here.post(f"{path}/approve", second, reason)]
+    load, faster = here.twinlock.store.load, [lambda: here.post(f"{path}/approve", second, REASON)]
 
     def overtaken_load(kind: Any, stream_id: str) -> Any:
         if (kind, stream_id) == (MemberMFA, member.id) and faster:
@@ -189,7 +195,7 @@ def test_over_http_too_where_no_stream_is_read_twice(
         return load(kind, stream_id)
 
     monkeypatch.setattr(here.twinlock.store, "load", overtaken_load)
-    assert here.post(f"{path}/approve", third, reason).told == (409, "illegal-transition")
+    assert here.post(f"{path}/approve", third, REASON).told == (409, "illegal-transition")
     assert not faster
 
 
