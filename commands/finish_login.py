@@ -7,8 +7,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from commands.grants import Done, sign_pass
 from commands.live_login import LiveLogin, live_login
 from commands.ports import Context, Credential, Desk
+from commands.profile import open_profile
 from domain.entry import opens, still_proves
-from domain.refusals import IllegalTransition
+from domain.refusals import IllegalTransition, Unauthenticated
 from domain.times import rfc3339
 
 EXCHANGE = timedelta(seconds=60)
@@ -32,7 +33,10 @@ class LoginFinished(Done):
 
 
 def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
-    """Raises IllegalTransition where it was not granted, or more is due by now."""
+    """Raises IllegalTransition where it was not granted, or more is due by now.
+
+    Raises Unauthenticated where its address is not registered any more.
+    """
     login = live_login(desk, context, command.login)
     member, amr = login.member, command.amr
     suffices = still_proves(member, login.id, amr) and opens(
@@ -45,6 +49,8 @@ def handle(command: FinishLogin, context: Context, desk: Desk) -> LoginFinished:
         granted_at = member.granted_at(login.id)
         token, _ = sign_pass(desk, context, member, login.workspace.id, amr, granted_at)
         return LoginFinished(position=desk.store.head(), address=None, token=token)
+    if return_url not in open_profile(desk.vault, login.workspace.id).return_urls:
+        raise Unauthenticated("The login ended: its return_url is registered no more.")
     code = desk.chance.token()
     write = desk.credentials.issue(_exchange(login, amr, context), code)
     position = desk.store.append(context, also=(write,))

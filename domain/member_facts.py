@@ -123,7 +123,7 @@ class SessionsRevoked(Fact):
 
 @fact("mfa.contact_changed")
 class ContactChanged(Fact):
-    """The member's address changed; codes sent to the old one are void."""
+    """The member's address changed; codes sent to the old one and a pending enrolment are void."""
 
 
 @fact("mfa.ticket_opened")

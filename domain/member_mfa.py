@@ -281,7 +281,7 @@ _ASSIGNED: Mapping[type[Fact], Callable[[MemberMFA, Any, datetime], Changes]] = 
     EmailCodeSent: _with_challenge,
     EmailCodeConfirmed: _confirmed,
     EmailCodeRejected: _mistyped,
-    ContactChanged: lambda member, fact, at: {"challenges": ()},
+    ContactChanged: lambda member, fact, at: {"challenges": (), "enrolment": None},
     EnrolmentStarted: lambda member, fact, at: {
         "enrolment": Enrolment(fact.enrolment_id, fact.expires_at)
     },

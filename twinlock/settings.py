@@ -252,13 +252,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _has_password(self) -> Self:
-        if self.smtp_user and not self.smtp_password.get_secret_value():
-            raise ValueError("SMTP_USER: needs SMTP_PASSWORD")
-        for name, value in (
-            ("SMTP_USER", self.smtp_user),
-            ("SMTP_PASSWORD", self.smtp_password.get_secret_value()),
+    def _has_a_whole_login(self) -> Self:
+        user, password = self.smtp_user, self.smtp_password.get_secret_value()
+        for name, value, other, its in (
+            ("SMTP_USER", user, "SMTP_PASSWORD", password),
+            ("SMTP_PASSWORD", password, "SMTP_USER", user),
         ):
+            if value and not its:
+                raise ValueError(f"{name}: needs {other}")
             if not value.isascii():  # smtplib knows no other, and shows it where it complains
                 raise ValueError(f"{name}: takes ASCII alone")
         return self

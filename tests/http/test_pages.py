@@ -168,6 +168,16 @@ def test_an_exchange_code_gives_nothing_where_more_is_due_by_now(here: Installat
     assert refused.told == (403, "code-rejected")
 
 
+def test_a_login_does_not_go_to_an_address_that_was_taken_off_the_list(here: Installation) -> None:
+    member = here.member(here.workspace(return_urls=[BACK]))
+    workspace = {"name": "Office", "return_urls": [f"{BACK}/elsewhere"]}
+    page = here.login(member, return_url=BACK)["page"].removeprefix(PUBLIC_URL)
+    assert here.put(f"/v1/workspaces/{member.workspace_id}", "host", workspace).status == 200
+    browser = here.app.test_client()
+    ended = browser.get(page, follow_redirects=True)
+    assert (ended.status_code, ended.headers.get("Location")) == (401, None)
+
+
 @pytest.mark.parametrize(("seconds", "told"), [(50, (303, 200)), (60, (401, 403))])
 def test_what_an_address_carries_holds_for_a_minute(
     here: Installation, seconds: int, told: tuple[int, int]

@@ -7,6 +7,7 @@ import pytest
 from domain import enrolment, totp
 from domain.member_facts import (
     CodeRejected,
+    ContactChanged,
     EmailCodeConfirmed,
     EmailCodeRejected,
     EnrolmentStarted,
@@ -162,6 +163,11 @@ def test_a_newer_enrolment_replaces_the_pending_one() -> None:
         MFABound(binding_id="b2", step=STEP + 2, workspace_id="w1", login_id=None),
         RecoveryCodesIssued,
     )
+
+
+def test_a_new_address_ends_what_a_code_to_the_old_one_began() -> None:
+    member = an_enrolling_member().given(ContactChanged())
+    member.when(bind()).then_refused(IllegalTransition)
 
 
 def test_without_an_enrolment_there_is_nothing_to_bind() -> None:

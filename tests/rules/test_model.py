@@ -13,6 +13,7 @@ from domain.entry import due
 from domain.facts import Fact
 from domain.member_facts import (
     CodeAccepted,
+    ContactChanged,
     MFABound,
     MFAUnbound,
     RecoveryCodeSpent,
@@ -131,6 +132,15 @@ class Twins(RuleBasedStateMachine):
             model.recovery_left, model.epoch = set(range(10)), model.epoch + 1
             model.enrolling_until = NOON
             model.succeed()
+
+    @rule()
+    def the_address_changes(self) -> None:
+        model = self.model
+        self.member.given(ContactChanged())
+        model.now = max(model.now, self.member.state.updated_at)
+        model.enrolling_until = NOON
+        if model.mailed:
+            model.mailed = (model.mailed[0], NOON)
 
     @rule(offset=st.integers(-3, 3), purpose=st.sampled_from(["login", "unbind", "policy"]))
     def enter_a_code(self, offset: int, purpose: str) -> None:

@@ -43,7 +43,7 @@ def test_what_is_empty_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read(monkeypatch, SMTP_PASSWORD="marked-secret")
+    settings = read(monkeypatch, SMTP_USER="a", SMTP_PASSWORD="marked-secret")
     assert "marked" not in repr(settings)
 
 
@@ -79,7 +79,6 @@ def test_a_secret_does_not_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> No
         ("TOPIC", "t" * 238),
         ("SMTP", "localhost"),
         ("SMTP", "localhost:99999"),
-        ("SMTP_USER", "marked-secret"),
         ("SMTP_TLS", "maybe"),
         ("MAIL_FROM", "nobody"),
         ("MAIL_FROM", "marked\nname <twinlock@localhost>"),
@@ -207,6 +206,15 @@ def test_a_password_for_mail_leaves_the_machine_over_tls_alone(
     with pytest.raises(WrongSetting, match=r"^TWINLOCK_SMTP_USER: needs SMTP_TLS=") as caught:
         read(monkeypatch, **mail)
     assert "marked" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "other"), [("USER", "PASSWORD"), ("PASSWORD", "USER")])
+def test_a_user_for_mail_needs_its_password_and_the_other_way_round(
+    monkeypatch: pytest.MonkeyPatch, given: str, other: str
+) -> None:
+    with pytest.raises(WrongSetting) as caught:
+        read(monkeypatch, **{f"SMTP_{given}": "marked-secret"})
+    assert str(caught.value) == f"TWINLOCK_SMTP_{given}: needs SMTP_{other}"
 
 
 @pytest.mark.parametrize("name", GOOD)
