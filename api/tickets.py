@@ -63,8 +63,8 @@ def submit_ticket(visit: Visit, body: TicketBody) -> Answer:
 )
 def get_ticket(visit: Visit, path: TicketPath, query: Query) -> Answer:
     """The ticket; its requester sees no assignee."""
-    assert visit.ticket is not None
-    return Answer(body=ticket_in_full(visit, visit.ticket))
+    ticket = visit.desk.store.load(UnbindTicket, path.ticket_id)
+    return Answer(body=ticket_in_full(visit, ticket))
 
 
 @calls.post(

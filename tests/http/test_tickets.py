@@ -199,6 +199,22 @@ def test_over_http_too_where_no_stream_is_read_twice(
     assert not faster
 
 
+def test_a_ticket_is_no_older_than_the_position_that_was_waited_for(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/tickets/{here.ticket(here.bound(here.workspace()))['ticket_id']}"
+    head, meanwhile = here.twinlock.store.head, [lambda: here.post(f"{path}/claim", "support")]
+    ahead = head() + 1
+
+    def overtaken_head() -> int:
+        if meanwhile:
+            assert meanwhile.pop()().status == 200
+        return head()
+
+    monkeypatch.setattr(here.twinlock.store, "head", overtaken_head)
+    assert here.get(f"{path}?at_least={ahead}", "support").body["status"] == "in_review"
+
+
 def test_a_member_leaves_while_the_ticket_is_closed(here: Installation) -> None:
     member = here.bound(here.workspace())
     filed = here.ticket(member)
