@@ -10,7 +10,13 @@ from commands.approve_ticket import ApproveTicket
 from commands.claim_ticket import ClaimTicket
 from commands.forward_ticket import ForwardTicket
 from commands.reject_ticket import RejectTicket
-from domain.unbind_ticket import refuse_approver, refuse_other_agent, refuse_requester
+from domain.refusals import Unreadable
+from domain.unbind_ticket import (
+    UnbindTicket,
+    refuse_approver,
+    refuse_other_agent,
+    refuse_requester,
+)
 from projections import coverage, standing, tickets
 
 calls = Calls("Support")
@@ -33,9 +39,7 @@ def list_tickets(visit: Visit, query: QueueQuery) -> Answer:
             rows = tickets.queue(
                 connection, statuses=asked, assignee=me, after=after, limit=paging.wanted
             )
-            found.extend(
-                row for row in rows if in_scope(visit.desk, visit.caller.scope, row.ticket)
-            )
+            found.extend(row for row in rows if _is_shown(visit, row.ticket))
             if len(rows) < paging.wanted:
                 break
             after = rows[-1].place
@@ -116,6 +120,14 @@ def list_agents(visit: Visit, query: PageQuery) -> Answer:
 def agents(visit: Visit, within: str | None) -> list[str]:
     """The member ids of everybody who works tickets of a workspace, or any, sorted."""
     return sorted(token_agents(visit.desk, within) | _staff(visit))
+
+
+def _is_shown(visit: Visit, ticket: UnbindTicket) -> bool:
+    """Whether the caller sees the ticket; where nobody can tell, the others are shown."""
+    try:
+        return in_scope(visit.desk, visit.caller.scope, ticket)
+    except Unreadable:
+        return False
 
 
 def _agent(visit: Visit) -> str:

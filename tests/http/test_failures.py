@@ -137,6 +137,7 @@ def test_an_unreadable_event_stops_that_member_only(database: str) -> None:
     with installed(database) as here:
         workspace = here.workspace()
         broken, other = here.bound(workspace), here.bound(workspace)
+        tickets = [here.ticket(member)["ticket_id"] for member in (broken, other)]
         here.twinlock.database.execute(
             "insert into stored_events (originator_id, originator_version, topic, state)"
             " select originator_id, max(originator_version) + 1, 'mfa.unbound.v1', 'no json'"
@@ -157,6 +158,10 @@ def test_an_unreadable_event_stops_that_member_only(database: str) -> None:
         assert "twinlock.unreadable.v1" in {event["type"] for event in end}
         head = here.twinlock.store.head()
         assert here.get(f"/v1/audit?at_least={head}", "auditor").status == 200
+        confined = here.token("support", workspace, "near")
+        for agent, seen in (("support", tickets), (confined, tickets[1:])):
+            queue = here.get(f"/v1/tickets?at_least={head}", agent).body["items"]
+            assert [ticket["ticket_id"] for ticket in queue] == seen
 
 
 def test_each_request_leaves_one_line_with_the_route_and_no_secret(here: Installation) -> None:
