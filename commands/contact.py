@@ -7,6 +7,8 @@ from commands.ports import Vault
 from domain.addresses import normal_address
 
 CONTACT = "contact"
+LONGEST = 254
+"""Octets of the longest address that mail knows (RFC 5321 section 4.5.3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,9 +45,14 @@ def contact_of(vault: Vault, member_id: str) -> Contact | None:
 
 
 def account_label(vault: Vault, member_id: str) -> str:
-    """What an authenticator app calls the account: its address, or the member's id without one."""
+    """What an authenticator app calls the account: its address, or the member's id.
+
+    That is without an address, and for one so long that no QR code may hold it.
+    """
     contact = contact_of(vault, member_id)
-    return contact.email if contact else member_id
+    if contact is None or len(contact.email.encode()) > LONGEST:
+        return member_id
+    return contact.email
 
 
 def same_address(one: str, other: str) -> bool:

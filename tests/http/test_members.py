@@ -53,6 +53,14 @@ def test_two_unicode_spellings_of_an_address_are_one_mailbox(here: Installation)
     assert other.told == (409, "email-taken")
 
 
+def test_an_address_too_long_for_a_qr_code_leaves_the_label_to_the_id(here: Installation) -> None:
+    member = here.member(here.workspace())
+    member.email = "\U0001f600" * 220 + member.email
+    here.join(member, member.workspace_id)
+    shown = here.enrol(member, here.pass_of(member))
+    assert f"/Twinlock:{member.id}?" in shown["otpauth_uri"]
+
+
 def test_a_removed_member_is_gone_from_the_workspace_and_keeps_the_binding(
     here: Installation,
 ) -> None:
