@@ -13,6 +13,7 @@ from api.problems import no_such_thing
 from api.visits import Arguments, Visit
 from commands.agents import in_scope
 from commands.live_login import live_login, require_call
+from commands.put_member import refuse_foreign
 from domain.entry import CALLS
 from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, Unauthenticated
@@ -80,6 +81,15 @@ def past_for_auditors(*allowed: str) -> Guard:
 
     guard.__doc__ = f"{' or '.join(allowed)}; auditor with `as_of`; in an existing workspace."
     return guard
+
+
+def host_puts_member(visit: Visit, path: Arguments) -> Visit:
+    """A host, in an existing workspace; one that is confined to it puts no member of others."""
+    visit = in_workspace("host")(visit, path)
+    if visit.caller.scope is not None:
+        member = visit.desk.store.load(MemberMFA, _id(path["member_id"]))
+        refuse_foreign(member, path["workspace_id"])
+    return visit
 
 
 def host_of_member(visit: Visit, path: Arguments) -> Visit:

@@ -48,7 +48,7 @@ def put_workspace(visit: Visit, path: WorkspacePath, body: WorkspaceBody) -> Ans
 
 @calls.put(
     "/v1/workspaces/<workspace_id>/members/<member_id>",
-    guard=guards.in_workspace("host"),
+    guard=guards.host_puts_member,
     answers={200: answers.Member, 201: answers.Member},
     refuses=("email-taken", "erased"),
 )

@@ -48,7 +48,7 @@ def handle(command: PutMember, context: Context, desk: Desk) -> MemberPut:
     locale = command.locale or (before.locale if before else "en")
     contact = Contact(command.email, command.name, locale)
     if command.confined:
-        _refuse_foreign(member, command.workspace_id, changes=contact != before)
+        refuse_foreign(member, command.workspace_id, changes=contact != before)
     moved = before is not None and not same_address(before.email, command.email)
     facts = membership.put(member, command.workspace_id, command.role, contact_changed=moved)
     also: list[Write] = []
@@ -67,7 +67,7 @@ def handle(command: PutMember, context: Context, desk: Desk) -> MemberPut:
     )
 
 
-def _refuse_foreign(member: MemberMFA, workspace_id: str, *, changes: bool) -> None:
+def refuse_foreign(member: MemberMFA, workspace_id: str, *, changes: bool = False) -> None:
     """One tenant's host takes over no member of another's, nor changes where its mail goes.
 
     Who has left every workspace keeps the authenticator, and stays with the last one's host.

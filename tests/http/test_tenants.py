@@ -54,6 +54,15 @@ def test_lists_hold_ones_own_workspace_only(
     assert ours.member.workspace_id not in mine.text
 
 
+@pytest.mark.parametrize("body", [{}, {"email": "a@b.org", "name": "A", "role": "member"}])
+def test_a_host_of_one_workspace_puts_no_member_of_another_whatever_it_says(
+    here: Installation, ours: Things, body: dict[str, str]
+) -> None:
+    workspace = here.workspace()
+    path = f"/v1/workspaces/{workspace}/members/{ours.member.id}"
+    assert here.put(path, here.token("host", workspace), body).told == (404, "not-found")
+
+
 def test_a_host_of_one_workspace_opens_no_login_in_another(
     here: Installation, ours: Things, theirs: dict[str, str]
 ) -> None:
