@@ -21,7 +21,7 @@ from domain.member_facts import (
 )
 from domain.unbind_ticket import TicketSubmitted
 from domain.workspace import PolicyEnforced, PolicyLifted
-from projections.journal import Entry
+from projections.journal import EVENTS, Entry
 from projections.models import Model
 
 KEY = "mail-v1"
@@ -77,15 +77,16 @@ class Due:
     attempts: int
 
 
-ADD = """
+ADD = f"""
 INSERT INTO mail_queue (position, kind, recipient, subject_id, detail, expires_at)
 SELECT %(position)s, %(kind)s, %(recipient)s, %(subject_id)s, %(detail)s, %(expires_at)s
-WHERE NOT EXISTS (
-    SELECT FROM mail_queue
-    WHERE %(kind)s = 'mfa.recovery_codes_issued' AND position = %(position)s - 1
-    AND kind = 'mfa.bound' AND subject_id = %(subject_id)s)
+WHERE %(kind)s <> 'mfa.recovery_codes_issued' OR NOT EXISTS (
+    SELECT FROM {EVENTS} AS issued JOIN {EVENTS} AS before
+        ON before.originator_id = issued.originator_id
+        AND before.originator_version = issued.originator_version - 1
+    WHERE issued.notification_id = %(position)s AND before.topic LIKE 'mfa.bound.v%%')
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - a constant
 TAKE = """
 UPDATE mail_queue SET next_at = now() + %s, attempts = attempts + 1, changed_at = now()
 WHERE id = (

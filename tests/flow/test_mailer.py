@@ -140,6 +140,28 @@ SECURITY: list[tuple[str, Callable[[], list[Any]], str]] = [
 ]
 
 
+def test_new_codes_are_told_of_with_their_binding_though_others_append_meanwhile(
+    running: Running, mailer: Mailer, mailbox: Mailbox
+) -> None:
+    """Positions of one append have holes, where another one draws between them."""
+    twinlock = running.twinlock
+    knows(twinlock, "m1")
+    happens(twinlock, MemberMFA, "m1", *joined("m1"))
+    with twinlock.connect() as connection:
+        connection.execute(
+            "CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'begin perform nextval(''stored_events_notification_id_seq''); return new; end'"
+        )
+        connection.execute(
+            "CREATE TRIGGER meanwhile BEFORE INSERT ON stored_events"
+            " FOR EACH ROW EXECUTE FUNCTION meanwhile()"
+        )
+    issued = RecoveryCodesIssued(set_id="s", count=10)
+    queued(running, happens(twinlock, MemberMFA, "m1", bound(), issued))
+    send_all(running, mailer)
+    assert [mail.subject for mail in mailbox.messages()] == ["MFA is bound"]
+
+
 @pytest.mark.parametrize(
     ("facts", "subject"), [s[1:] for s in SECURITY], ids=[s[0] for s in SECURITY]
 )
