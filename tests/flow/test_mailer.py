@@ -27,10 +27,11 @@ from domain.workspace import PolicyEnforced, PolicyLifted, Workspace, WorkspaceC
 from projections import standing
 from projections.models import MODELS
 from projections.progress import visible
+from tests.faults.tarpit import open_tarpit
 from tests.flow.conftest import Running
 from tests.flow.histories import HOST, bound, joined
 from tests.flow.postbox import Postbox, open_postbox
-from twinlock.adapters.mail import SmtpOutbox
+from twinlock.adapters.mail import SECONDS, SmtpOutbox
 from twinlock.composition import Twinlock
 from twinlock.dev.mailbox import Mailbox
 from workers import mail_queue
@@ -412,3 +413,15 @@ def test_the_queue_holds_no_address_code_or_name(running: Running, mailbox: Mail
 
 def test_every_letter_is_written_in_both_languages() -> None:
     assert all(set(words) == {"en", "zh"} for words in LETTERS.values())
+
+
+def test_a_mail_server_that_takes_its_time_gets_one_copy(running: Running) -> None:
+    twinlock = running.twinlock
+    knows(twinlock, "m1")
+    queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), bound()))
+    with open_tarpit() as box:
+        box.seconds = SECONDS + 1
+        outbox = SmtpOutbox(box.smtp, "twinlock@example.com")
+        send_all(running, Mailer(twinlock.connect, outbox, scribe(twinlock)))
+        assert statuses(running) == ["sent"]
+        assert len(box.letters) == 1

@@ -11,6 +11,11 @@ from twinlock.adapters.faults import named
 from workers.ports import MailDelayed, Undeliverable
 
 SECONDS = 10
+ACCEPTS = 45
+"""Seconds that a server may take to accept a mail, less than whoever sends it has it to himself.
+
+Who does not wait for the answer sends another copy (RFC 5321 section 4.5.3.2.6).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class SmtpOutbox:
         message["From"] = self.sender
         try:
             with closing(self.connection()) as server:
+                assert server.sock is not None
+                server.sock.settimeout(ACCEPTS)
                 server.send_message(message, from_addr=self.sender)
+                server.sock.settimeout(SECONDS)
                 with suppress(smtplib.SMTPException, OSError):  # it was accepted, whatever comes
                     server.quit()
         except smtplib.SMTPRecipientsRefused as refused:
