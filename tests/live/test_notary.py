@@ -116,6 +116,14 @@ def test_notes_open_with_the_published_key_alone(twinlock: Twinlock) -> None:
         open_note(note, [stranger], verified)
 
 
+def test_a_rotated_key_signs_though_the_clock_has_gone_back(twinlock: Twinlock) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    older = twinlock.notary.rotate(datetime.now(UTC) + timedelta(hours=1))
+    key = twinlock.notary.rotate(datetime.now(UTC))
+    assert twinlock.notary.keys[0] == key != older
+
+
 def test_a_rotated_key_signs_and_the_older_one_still_verifies(twinlock: Twinlock) -> None:
     from datetime import UTC, datetime
 

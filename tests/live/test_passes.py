@@ -168,6 +168,13 @@ def test_after_a_rotation_older_passes_hold_and_new_ones_have_the_new_key(
     assert len(twinlock.passes.jwks()["keys"]) == 2
 
 
+def test_a_rotation_counts_though_the_clock_has_gone_back(twinlock: Twinlock) -> None:
+    older = twinlock.passes.rotate(datetime.now(UTC) + timedelta(hours=1))
+    for at in (datetime.now(UTC), datetime.now(UTC)):
+        kid = twinlock.passes.rotate(at)
+        assert json.loads(decoded(twinlock.passes.sign(PASS).split(".")[0]))["kid"] == kid != older
+
+
 def test_another_process_learns_a_new_key_from_its_first_pass(twinlock: Twinlock) -> None:
     other = build(twinlock.settings)
     other.passes.sign(PASS)

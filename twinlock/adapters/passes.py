@@ -132,8 +132,12 @@ class SignedPasses:
         return {"keys": [key.public() for key in newest_first if self._lives(key, now)]}
 
     def rotate(self, at: datetime) -> str:
-        """Sign with a new key from now on, and drop those whose passes have all expired."""
-        key = SigningKey.new(at)
+        """Sign with a new key from now on, and drop those whose passes have all expired.
+
+        It is the newest, whatever the clock said when an older one was made.
+        """
+        newest = max(each.made_at for each in self._load().values())
+        key = SigningKey.new(max(at, datetime.fromtimestamp(newest + 1, UTC)))
         write = self._vault.seal(SYSTEM, UNDER + key.kid, key.plain())
         self._database.execute(write.sql, write.params)
         for other in self._load().values():

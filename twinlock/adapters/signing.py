@@ -83,8 +83,12 @@ class NotarySigner:
         return open_note(note, self.keys, verified)
 
     def rotate(self, at: datetime) -> Key:
-        """Sign with a new key of the same name from now on; older ones stay published."""
-        made = _fresh(self.origin, at)
+        """Sign with a new key of the same name from now on; older ones stay published.
+
+        It is the newest, whatever the clock said when an older one was made.
+        """
+        newest = self._newest_first()[0]
+        made = _fresh(newest.key.name, max(at, datetime.fromtimestamp(newest.made_at + 1, UTC)))
         write = self._vault.seal(SYSTEM, UNDER + made.key.hash.hex(), made.plain)
         self._database.execute(write.sql, write.params)
         return made.key
