@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from psycopg import Connection, Copy
+from psycopg import Connection, Copy, OperationalError
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
@@ -224,7 +224,7 @@ class _Build:
         try:
             with self.fresh.connection.transaction(), self.fresh.connection.cursor() as cursor:
                 self.model.apply(cursor, entries)
-        except LockNotAvailable:
+        except OperationalError:
             raise
         except Exception as error:  # whatever an event breaks is told with its position
             return error

@@ -2,14 +2,19 @@
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from psycopg import Cursor
+from psycopg.errors import DiskFull
 
 from domain.member_facts import Erased, MemberRemoved, MFAUnbound, TicketClosed, TicketOpened
 from domain.member_mfa import MemberMFA
 from domain.unbind_ticket import TicketCancelled, TicketClaimed, TicketSubmitted, UnbindTicket
 from projections import audit_trail, standing, tickets
+from projections.journal import Entry
 from projections.models import MODELS, Model
 from projections.progress import wait_visible
 from tests.flow.conftest import Running
@@ -164,6 +169,25 @@ def test_an_event_that_cannot_be_applied_is_parked_and_the_rest_is_built(
     with embedded.twinlock.connect() as connection:
         parked = {(each.model, each.position) for each in parked_records(connection)}
     assert (AUDIT.key, row[0]) in parked
+
+
+def test_a_full_disk_breaks_a_rebuild_off_and_parks_nothing(embedded: Running) -> None:
+    """It is no fault of the events that are caught up with before the switch."""
+    embedded.project()
+    embedded.seen(a_history(embedded))
+    embedded.stop()
+    append(embedded.twinlock, MemberMFA, "m5", *joined("m5"))
+
+    def fill_up(cursor: Cursor[Any], entries: Sequence[Entry]) -> None:
+        raise DiskFull
+
+    with pytest.raises(DiskFull):
+        rebuilt(embedded, replace(AUDIT, apply=fill_up))
+    with embedded.twinlock.connect() as connection:
+        assert parked_records(connection) == []
+    embedded.project(AUDIT)
+    embedded.seen(append(embedded.twinlock, MemberMFA, "m6", *joined("m6")), AUDIT)
+    assert checked(embedded, AUDIT).difference is None
 
 
 def test_no_mail_is_queued_again(live: Running) -> None:
