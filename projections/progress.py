@@ -107,8 +107,11 @@ class Connections(Protocol):
     def connection(self) -> AbstractContextManager[Connection[Any]]: ...
 
 
-def choose(connection: Connection[Any], log: str) -> None:
-    """Say which log feeds the read models; another one than before starts from its beginning."""
+def choose(connection: Connection[Any], log: str) -> bool:
+    """Say which log feeds the read models; another one than before starts from its beginning.
+
+    Answers whether it is another one.
+    """
     connection.execute(
         "INSERT INTO log_head (log) VALUES (%s) ON CONFLICT (one) DO NOTHING", (log,)
     )
@@ -118,6 +121,7 @@ def choose(connection: Connection[Any], log: str) -> None:
     )
     if changed.rowcount:
         connection.execute("DELETE FROM relay_progress")
+    return changed.rowcount > 0
 
 
 def visible(connection: Connection[Any], model: str, at_least: int) -> bool:

@@ -169,7 +169,8 @@ class _Lead:
         What a leader put and did not live to record is put again: it may have a gap.
         """
         with self._connection.transaction():
-            progress.choose(self._connection, self._topic)
+            if progress.choose(self._connection, self._topic):
+                self._begin_anew(ends)  # if it was chosen before, its losses are forgotten
             rows = self._connection.execute(
                 "SELECT partition, record_offset, position FROM relay_progress"
             )

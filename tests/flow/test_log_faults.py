@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from domain.member_mfa import MemberMFA
 from projections import standing
 from projections.models import MODELS
-from projections.progress import visible
+from projections.progress import EMBEDDED, choose, visible
 from tests.flow.conftest import Running, sweep
 from tests.flow.histories import a_workspace, accepted, append, bound, joined
 from twinlock.adapters.kafka import PARTITIONS, KafkaLog, partition_of
@@ -204,6 +204,29 @@ def test_what_was_put_behind_a_loss_hides_nothing(on_kafka: Running, kafka: str)
     equal_to_the_store(twinlock, ["m1", "m2"])
     ids = {int(json.loads(r.value)["id"]) for r in records(kafka, log.name)}
     assert ids == {record.position for record in stored}
+
+
+def test_a_loss_hides_nothing_after_another_log_was_chosen_for_a_while(
+    on_kafka: Running,
+) -> None:
+    twinlock, log, envelope = on_kafka.twinlock, on_kafka.log, on_kafka.envelope
+    assert isinstance(log, KafkaLog)
+    a_workspace(twinlock, ["m1", "m2"])
+    lost = append(twinlock, MemberMFA, "m2", bound())
+    last = append(twinlock, MemberMFA, "m2", accepted(10))
+    with closing(log.writer()) as writer:  # as after a loss that the relay has noticed before
+        for record in twinlock.store.events(0, 500):
+            if record.position != lost:
+                event = envelope.wrap(record)
+                writer.put([Outgoing(record.stream, serialized(event), headers(event))])
+    with twinlock.connect() as connection:
+        choose(connection, log.name)
+        choose(connection, EMBEDDED)
+    on_kafka.relay()
+    until(lambda: relayed(twinlock) >= last)
+    on_kafka.project()
+    until(lambda: all_visible(twinlock, last))
+    equal_to_the_store(twinlock, ["m1", "m2"])
 
 
 def remove_all_records(kafka: str, topic: str) -> None:
