@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from commands.ports import Context, Stale
+from commands.ports import Change, Context, Stale
 from domain.facts import Actor
 from domain.member_facts import CodeAccepted, Registered, SessionsRevoked
 from domain.member_mfa import MemberMFA
@@ -132,6 +132,33 @@ def test_of_200_appends_at_one_version_exactly_one_wins(twinlock: Twinlock) -> N
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(attempt, range(200))) == 1
+
+
+def test_of_two_appends_that_name_their_streams_in_other_orders_one_wins(
+    twinlock: Twinlock,
+) -> None:
+    twinlock.database.execute(
+        "create function slowly() returns trigger language plpgsql as"
+        " 'begin perform pg_sleep(0.3); return new; end'"
+    )
+    twinlock.database.execute(
+        "create trigger slowly before insert on stored_events"
+        " for each row execute function slowly()"
+    )
+    changes: list[Change] = [
+        (MemberMFA("m1"), (Registered(),)),
+        (Workspace("acme"), (WorkspaceCreated(),)),
+    ]
+
+    def attempt(order: int) -> bool:
+        try:
+            twinlock.store.append(context(), *changes[::order])
+        except Stale:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(attempt, (1, -1))) == 1
 
 
 def test_a_reader_misses_nothing_of_16_writers(twinlock: Twinlock) -> None:

@@ -113,6 +113,8 @@ class EventStore:
             for aggregate, facts in changes
             for ahead, fact in enumerate(facts, 1)
         ]
+        # Streams in one order: whoever comes second waits, and nobody waits in a circle.
+        events.sort(key=lambda event: event.stream)
         writes = tuple(also)
         if not events and not writes:
             return self.head()
