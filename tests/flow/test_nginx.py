@@ -157,12 +157,15 @@ def test_a_pass_opens_and_the_site_learns_who_it_is(door: Door, person: Person) 
     token = log_in(door.here, person)["pass"]
     for headers in ({"Authorization": f"Bearer {token}"}, {"Cookie": f"twinlock_pass={token}"}):
         for path in ("/", "/pages/"):
-            forged = {"Remote-User": "somebody-else", "Remote-Groups": "owner"}
-            seen = door.visitor.get(path, **headers, **forged)
+            genuine = {
+                "remote-user": person.id,
+                "remote-groups": "member",
+                "remote-workspace": door.workspace,
+                "remote-amr": "pwd",
+            }
+            seen = door.visitor.get(path, **headers, **dict.fromkeys(genuine, "forged"))
             assert seen.status == 200
-            told = {name: seen.body.get(name) for name in ("remote-user", "remote-groups")}
-            assert told == {"remote-user": person.id, "remote-groups": "member"}
-            assert seen.body["remote-amr"] == "pwd"
+            assert {name: seen.body.get(name) for name in genuine} == genuine
             assert token not in seen.content.decode()
 
 
