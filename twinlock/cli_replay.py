@@ -25,6 +25,8 @@ from workers.slices import Slice, Unreadable
 
 WINDOW = 500
 DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}", re.ASCII)
+"""What Kafka takes for a name."""
 Shown = Callable[[StoredRecord], str]
 First = Annotated[int, typer.Option("--from-position", min=1, help="The first position.")]
 Last = Annotated[int | None, typer.Option("--to-position", min=1, help="The last position.")]
@@ -152,6 +154,8 @@ def _publish(twinlock: Twinlock, name: str, read: Iterator[StoredRecord], wrap: 
 def _writer(twinlock: Twinlock, name: str) -> LogWriter:
     if not twinlock.settings.kafka:
         fail("TWINLOCK_KAFKA: is missing, so there is no other topic", WRONG)
+    if not TOPIC.fullmatch(name):
+        fail("--to-topic: is 1 to 249 of A-Za-z0-9._-, and neither . nor ..", WRONG)
     own = twinlock.settings.topic
     if name in (own, own + MEMBERS, own + CHECKPOINTS):
         fail(f"{name}: is Twinlock's own; name another topic", WRONG)

@@ -147,6 +147,15 @@ def test_a_broker_that_is_away_is_said(twinlock: Twinlock, history: int) -> None
     assert "the broker did not answer" in said.err
 
 
+@pytest.mark.parametrize("name", ["two words", "..", "x" * 250])
+def test_a_name_that_no_topic_has_is_a_wrong_argument(
+    twinlock: Twinlock, history: int, name: str
+) -> None:
+    said = run_twinlock(twinlock, "replay", "--to-topic", name, KAFKA="127.0.0.1:1")
+    assert (said.code, said.out) == (2, "")
+    assert "--to-topic: is 1 to 249 of A-Za-z0-9._-" in said.err
+
+
 def test_a_rebuild_tells_what_it_did(twinlock: Twinlock, history: int) -> None:
     first = run_twinlock(twinlock, "rebuild", "standing")
     assert first.code == 0
