@@ -4,11 +4,10 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from domain.times import rfc3339
 from projections.models import MODELS, Model
+from twinlock.outputs import print_table
 from twinlock.running import REFUSED, AsJson, fail, opened
 from workers import mail_queue, parking
 
@@ -33,11 +32,8 @@ def list_(as_json: AsJson = False) -> None:
     if not rows:
         typer.echo("nothing is parked")
         return
-    table = Table("id", "model", "position", "reason", "parked at")
-    for row in rows:
-        place = "" if row.position is None else str(row.position)
-        table.add_row(str(row.id), row.model, place, row.reason, rfc3339(row.parked_at, "seconds"))
-    Console().print(table)
+    heads = ("id", "model", "position", "reason", "parked at")
+    print_table(heads, map(_cells, rows))
 
 
 @parked.command()
@@ -77,6 +73,11 @@ def discard(ids: Annotated[list[int], ID]) -> None:
         typer.echo(f"discarded: {id_}")
     if missing := sorted(set(ids) - gone):
         fail(f"no such record: {', '.join(map(str, missing))}", REFUSED)
+
+
+def _cells(row: parking.ParkedRow) -> tuple[str, ...]:
+    place = "" if row.position is None else str(row.position)
+    return str(row.id), row.model, place, row.reason, rfc3339(row.parked_at, "seconds")
 
 
 def _told(row: parking.ParkedRow) -> dict[str, Any]:

@@ -4,14 +4,13 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from api.fields import ID
 from commands.create_token import CreateToken
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
 from twinlock.composition import Twinlock
+from twinlock.outputs import print_table
 from twinlock.running import WRONG, AsJson, context, fail, opened
 
 token = typer.Typer(help="Make, list and revoke API tokens.", no_args_is_help=True)
@@ -46,10 +45,8 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table("id", "role", "workspace", "member", "name")
-    for row in rows:
-        table.add_row(*(str(row[key] or "") for key in row))
-    Console().print(table)
+    heads = ("id", "role", "workspace", "member", "name")
+    print_table(heads, [[value or "" for value in row.values()] for row in rows])
 
 
 @token.command()

@@ -50,6 +50,19 @@ def test_tokens_are_listed_and_revoked(twinlock: Twinlock, run: Run) -> None:
     assert run("token", "revoke", row["token_id"]).exit_code == 1
 
 
+def test_a_list_of_80_columns_cuts_no_id_and_changes_no_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run("token", "create", "--role", "host", "--workspace", "w" * 40, "--name", "[prod] :key: [/]")
+    (row,) = json.loads(run("token", "list", "--json").stdout)
+    listed = run("token", "list").stdout
+    assert row["token_id"] in listed
+    assert "[prod]" in listed
+    assert ":key:" in listed
+    assert max(map(len, listed.splitlines())) <= 80
+
+
 def test_a_name_never_leaves_the_vault(twinlock: Twinlock, run: Run) -> None:
     run("token", "create", "--role", "host", "--name", "marked name")
     assert all(b"marked" not in record.state for record in twinlock.store.events(0))
