@@ -297,4 +297,4 @@ def _marked(paragraph: str, values: Mapping[str, str]) -> str:
         return f'<strong style="font:600 1.6em/1 monospace;letter-spacing:.15em">{text}</strong>'
     if paragraph == values.get("link"):
         return f'<a href="{text}" rel="noreferrer">{text}</a>'
-    return text
+    return text.replace("\n", "<br>\n")

@@ -185,14 +185,14 @@ def test_a_reason_is_told(running: Running, mailer: Mailer, mailbox: Mailbox) ->
     twinlock = running.twinlock
     knows(twinlock, "m1")
     context = Context(at=datetime.now(UTC), actor=HOST, request_id="r")
-    reason = twinlock.vault.seal("member/m1", "ticket/t/reason", b"No <b>proof</b>")
+    reason = twinlock.vault.seal("member/m1", "ticket/t/reason", b"No <b>proof</b>\nof who asks")
     twinlock.store.append(context, also=[reason])
     closed = TicketClosed(ticket_id="t", status="rejected")
     queued(running, happens(twinlock, MemberMFA, "m1", *joined("m1"), closed))
     send_all(running, mailer)
     (mail,) = mailbox.messages()
-    assert "Support gives this reason:\n\nNo <b>proof</b>\n" in mail.text
-    assert "No &lt;b&gt;proof" in (mail.html or "")
+    assert "Support gives this reason:\n\nNo <b>proof</b>\nof who asks\n" in mail.text
+    assert "No &lt;b&gt;proof&lt;/b&gt;<br>\nof who asks" in (mail.html or "")
 
 
 class Hasty(Postbox):
