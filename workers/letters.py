@@ -138,7 +138,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             "Codes are refused for a while",
             (
                 "Too many wrong codes were entered: none is accepted until {until} (UTC).",
-                "Wait, log in with a recovery code, or ask support on the login page for help.",
+                "Wait. If MFA is bound, use a recovery code, or ask support on the login page.",
                 "If it wasn't you, somebody knows your password: change it now.",
             ),
         ),
@@ -146,7 +146,7 @@ LETTERS: Mapping[str, Mapping[str, Words]] = {
             "验证码暂时被锁定",
             (
                 "您的账户输入错误验证码的次数过多，{until}（UTC）之前不再接受验证码。",
-                "您可以等待，或使用恢复码登录，或在登录页申请客服解绑 MFA。",
+                "请等待。如果 MFA 已绑定，也可使用恢复码登录，或在登录页申请客服解绑。",
                 "如果不是您本人操作，说明有人知道您的密码，请立即修改密码。",
             ),
         ),
