@@ -37,6 +37,7 @@ class Evidence:
 
     name: str | None
     address: str | None
+    moved_at: datetime | None
     failures_day: int
     failures_month: int
     last_failure: datetime | None
@@ -137,6 +138,7 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
     return Evidence(
         name=contact.name if contact else None,
         address=contact.masked if contact else None,
+        moved_at=_moved_at(visit, ticket),
         failures_day=len([at for at in failed if at > visit.at - timedelta(days=1)]),
         failures_month=len(failed),
         last_failure=max(failed, default=None),
@@ -145,6 +147,16 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
         last_used_at=member.last_used_at,
         gone=member.binding_id != ticket.binding_id,
     )
+
+
+def _moved_at(visit: Visit, ticket: UnbindTicket) -> datetime | None:
+    """When the address changed after the request: it was another mailbox that was proven."""
+    wanted = audit_trail.Filter(
+        member_id=ticket.member_id, type="mfa.contact_changed", since=ticket.submitted_at
+    )
+    with visit.backend.reads.connection() as connection:
+        rows = audit_trail.page(connection, wanted, limit=1)
+    return rows[0].time if rows else None
 
 
 def _steps(visit: Visit, ticket: UnbindTicket) -> list[Step]:

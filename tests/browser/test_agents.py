@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from api.pages.browsers import MEMBER
 from commands.cancel_ticket import CancelTicket
 from commands.dispatch import run
+from commands.put_member import PutMember
 from commands.revoke_sessions import RevokeSessions
 from commands.secrets import Proof
 from commands.unbind_mfa import UnbindMFA
@@ -94,6 +95,26 @@ def test_the_queue_is_sorted_by_age_and_filtered(
     page.goto("/support/tickets")
     assert titles[1] not in page.locator("tbody th").all_inner_texts()
     assert is_bound(site, filed[1].person)
+
+
+def test_a_mailbox_is_not_taken_for_the_one_that_was_proven(
+    site: Site, page: Page, agent: Person, filed: Filed
+) -> None:
+    """UX 19: the address was changed between the request and the look at it."""
+    person = filed.person
+    moved = PutMember(
+        workspace_id=person.workspace_id,
+        member_id=person.id,
+        email=f"new-{secrets.token_hex(4)}@example.org",
+        name=person.name,
+        role=person.role,
+    )
+    site.do(moved)
+    open_ticket(site, page, agent, filed)
+    evidence = page.get_by_role("region", name="Evidence")
+    expect(evidence).to_contain_text("A code mailed to the address of that time was entered")
+    expect(evidence).to_contain_text("Address changed")
+    expect(evidence).not_to_contain_text("n***@example.org")
 
 
 def test_the_evidence_is_shown_and_no_secret(
