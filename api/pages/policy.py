@@ -14,10 +14,11 @@ from api.pages.event_words import actor_in_words
 from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.times import in_utc
+from api.refusals import status_of
 from api.shapes import PolicyBody, WorkspacePath
 from api.visits import Visit
 from commands.profile import workspace_name
-from domain.refusals import Malformed, Refusal
+from domain.refusals import Malformed, NotBound, Refusal
 from domain.times import rfc3339
 from domain.workspace import ENFORCED, OFF, Workspace
 from projections import standing
@@ -99,6 +100,9 @@ def save(visit: Visit) -> Page | Response:
     )
     try:
         done = workspaces.put_mfa_policy(visit, _path(visit), body)
+    except NotBound as refusal:
+        unbound = _("No authenticator is bound. Bind one in the security settings first.")
+        return _preview(visit, wish, wrong=unbound, status=status_of(refusal))
     except Refusal as refusal:
         return _preview(visit, wish, refusal=refusal)
     staff.settle(visit, done.position, standing.KEY)
@@ -106,7 +110,14 @@ def save(visit: Visit) -> Page | Response:
     return Page.elsewhere(url_for("policy.show"), said)
 
 
-def _preview(visit: Visit, wish: Wish, *, wrong: str = "", refusal: Refusal | None = None) -> Page:
+def _preview(
+    visit: Visit,
+    wish: Wish,
+    *,
+    wrong: str = "",
+    refusal: Refusal | None = None,
+    status: int | None = None,
+) -> Page:
     query = staff.page_asked_for(PAGE)
     seen = workspaces.preview_mfa_policy(visit, _path(visit), query).body
     assert isinstance(seen, answers.Preview)
@@ -117,6 +128,7 @@ def _preview(visit: Visit, wish: Wish, *, wrong: str = "", refusal: Refusal | No
     there = url_for("policy.preview", **asked)
     return Page(
         "staff/policy_preview.html",
+        status=status,
         refusal=refusal,
         headline=_headline(seen.members, seen.stopped, wish),
         consequence=_consequence(wish),

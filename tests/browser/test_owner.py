@@ -144,7 +144,7 @@ def test_an_owner_who_is_not_bound_cannot_set_a_policy(
     let_in(site, page, unbound, "/policy/preview?mode=enforced")
     page.locator("#code").fill("123456")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("No authenticator is bound")
+    expect(page.get_by_role("alert")).to_contain_text("Bind one in the security settings first.")
     assert policy_of(site, workspace).mode == "off"
 
 
