@@ -84,14 +84,14 @@ def show(visit: Visit, *, wish: Wish | None = None, wrong: str = "") -> Page:
 def preview(visit: Visit) -> Page:
     """Whom the policy would stop, by name, before anything is saved."""
     wish = _wish(visit, staff.argument)
-    if (grace := wish.grace_until) is not None and grace <= visit.at:
-        return show(visit, wish=wish, wrong=_("Choose a day in the future."))
-    return _preview(visit, wish)
+    return _too_late(visit, wish) or _preview(visit, wish)
 
 
 def save(visit: Visit) -> Page | Response:
     """Set the policy with the owner's fresh code."""
     wish = _wish(visit, typed.text)
+    if late := _too_late(visit, wish):
+        return late
     code, wrong = typed.digits(typed.text("code"))
     if code is None:
         return _preview(visit, wish, wrong=wrong)
@@ -108,6 +108,13 @@ def save(visit: Visit) -> Page | Response:
     staff.settle(visit, done.position, standing.KEY)
     said = _("MFA is enforced.") if wish.enforced else _("MFA is no longer enforced.")
     return Page.elsewhere(url_for("policy.show"), said)
+
+
+def _too_late(visit: Visit, wish: Wish) -> Page | None:
+    """The form again where grace would have ended, be it while the preview was read."""
+    if (grace := wish.grace_until) is None or grace > visit.at:
+        return None
+    return show(visit, wish=wish, wrong=_("Choose a day in the future."))
 
 
 def _preview(

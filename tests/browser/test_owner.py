@@ -121,6 +121,20 @@ def test_a_past_grace_date_is_refused_at_its_field(site: Site, page: Page, owner
     expect(page.get_by_role("alert")).to_contain_text("in the future")
 
 
+def test_a_day_that_begins_while_the_preview_is_read_is_refused_at_its_field(
+    site: Site, page: Page, workspace: str, owner: Person
+) -> None:
+    """UX 20: the code is not spent, and not blamed."""
+    let_in(site, page, owner, "/policy/preview?mode=enforced&grace_until=2999-01-01")
+    day = "document.querySelector('[name=grace_until]').value = '2020-01-01'"
+    page.evaluate(day)
+    page.locator("#code").fill(owner.code())
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Grace until")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("alert")).to_contain_text("in the future")
+    assert policy_of(site, workspace).mode == "off"
+
+
 def test_a_wrong_code_changes_nothing(
     site: Site, page: Page, workspace: str, owner: Person
 ) -> None:
