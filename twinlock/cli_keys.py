@@ -9,7 +9,7 @@ import typer
 
 from commands.dispatch import run
 from commands.erase_member import EraseMember
-from twinlock.running import REFUSED, AsJson, context, fail, opened
+from twinlock.running import REFUSED, WRONG, AsJson, context, fail, opened
 
 keys = typer.Typer(help="Rotate master, pass and notary keys.", no_args_is_help=True)
 
@@ -31,6 +31,8 @@ def rotate(
     in a MASTER_KEY_FILE that all of them read, put it in front at once. Rotate, and take the old
     one away when `keys status` shows that nothing is under it.
     """
+    if passes and notary:
+        fail("--passes and --notary: give one of them", WRONG)
     with opened() as twinlock:
         if passes:
             typer.echo(f"Passes are signed with {twinlock.passes.rotate(datetime.now(UTC))} now.")

@@ -209,6 +209,12 @@ def test_keys_are_rotated_with_a_count(run: Run) -> None:
     assert json.loads(run("keys", "status", "--json").stdout) == {"k1": 1}
 
 
+def test_one_kind_of_key_is_rotated_at_a_time(run: Run) -> None:
+    result = run("keys", "rotate", "--passes", "--notary")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "twinlock: --passes and --notary: give one of them\n"
+
+
 def test_a_wrong_setting_ends_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINLOCK_CODE_WINDOW", "7")
     result = run("migrate")
