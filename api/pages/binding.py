@@ -98,9 +98,8 @@ def scan(steps: Steps, visit: Visit) -> Page | Response:
         return Page.elsewhere(steps.url("after"))
     except IllegalTransition:
         g.browser.note(enrolment_id=None, refused=None)
-        return Page.elsewhere(
-            steps.url("mailbox"), _("That took longer than ten minutes: begin again.")
-        )
+        ended = _("That took longer than ten minutes, or was begun anew elsewhere. Begin again.")
+        return Page.elsewhere(steps.url("mailbox"), ended)
     wrong = _refused_before()
     return Page(
         "binding/scan.html",

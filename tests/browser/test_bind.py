@@ -1,12 +1,14 @@
 """Binding an authenticator from the settings: every step, and what each of them must not do."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from commands.send_bind_code import SendBindCode
+from commands.start_enrolment import StartEnrolment
 from domain.member_mfa import MemberMFA
 from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in
@@ -84,6 +86,18 @@ def test_steps_are_numbered_and_have_their_own_address(site: Site, page: Page) -
     expect(page.locator(".steps")).to_have_text("Step 1 of 3")
     page.go_forward()
     assert secret_on(page) == secret
+
+
+def test_a_set_up_that_another_one_replaced_says_so(site: Site, page: Page) -> None:
+    """UX 3: it need not have taken ten minutes."""
+    person = begin(site, page)
+    later = datetime.now(UTC) + timedelta(seconds=61)
+    site.do(SendBindCode(member_id=person.id), at=later)
+    mailed = mailed_code(site, person.email, after=1)
+    site.do(StartEnrolment(member_id=person.id, email_code=mailed), at=later)
+    page.reload()
+    assert path_of(page) == "/settings/mfa/bind"
+    expect(page.get_by_role("status")).to_contain_text("or was begun anew elsewhere")
 
 
 @pytest.mark.parametrize("dark", [False, True])
