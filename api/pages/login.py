@@ -78,8 +78,8 @@ def recovery(visit: Visit) -> Page | Response:
 
 def enter_code(visit: Visit) -> Page | Response:
     """Spend the code."""
-    if at_hand(visit).state == "granted":
-        return finish(visit)
+    if onwards := _moved_on(visit):
+        return onwards
     code, wrong = typed.digits(request.form.get("code", ""))
     if code is None:
         return _code(visit, wrong=wrong)
@@ -93,8 +93,8 @@ def enter_code(visit: Visit) -> Page | Response:
 
 def enter_recovery_code(visit: Visit) -> Page | Response:
     """Spend a recovery code."""
-    if at_hand(visit).state == "granted":
-        return finish(visit)
+    if onwards := _moved_on(visit):
+        return onwards
     code, wrong = typed.recovery_code(request.form.get("code", ""))
     if code is None:
         return _recovery(visit, wrong=wrong)
@@ -152,6 +152,16 @@ def _swap(visit: Visit, token: str) -> Response:
     swapped = visit.run(SwapHandover(handover=token))
     g.browser.enter(browsers.login_session(swapped.login, visit.at, amr=list(PASSWORD)), LOGIN)
     return Page.elsewhere(url_for("login.show"))
+
+
+def _moved_on(visit: Visit) -> Response | None:
+    """Onwards where no code is due any more: it was given, or MFA unbound, in another tab."""
+    match at_hand(visit).state:
+        case "granted":
+            return finish(visit)
+        case "enrolment_required":
+            return Page.elsewhere(url_for("login.show"))
+    return None
 
 
 def _enter(visit: Visit, proof: Proof) -> Response:

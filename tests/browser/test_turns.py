@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from commands.revoke_sessions import RevokeSessions
+from commands.secrets import Proof
+from commands.unbind_mfa import UnbindMFA
 from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in
 from tests.browser.support.hosts import open_login
@@ -82,6 +84,25 @@ def test_a_mailed_code_has_tries_that_are_told(site: Site, page: Page) -> None:
     for _ in range(4):
         enter(page, "AAAAAAAA")
     expect(page.locator("#code-wrong")).to_contain_text("Have another one sent.")
+
+
+@pytest.mark.parametrize(
+    ("link", "given"),
+    [(None, "123456"), (RECOVERY, "AAAA-AAAA-AAAA-AAAA")],
+    ids=["code", "recovery code"],
+)
+def test_who_unbound_in_another_tab_binds_anew(
+    site: Site, page: Page, link: str | None, given: str
+) -> None:
+    """UX 15, 26: the code page is still open, and what is due now is something else."""
+    person = a_person(site, a_workspace(site, enforced=True))
+    page.goto(open_login(site, person)["page"])
+    if link:
+        page.click(link)
+    proof = Proof(recovery_code=person.recovery_codes[0])
+    site.do(UnbindMFA(member_id=person.id, workspace_id=person.workspace_id, proof=proof))
+    enter(page, given)
+    assert path_of(page) == "/login/bind"
 
 
 def test_the_address_of_a_form_leads_to_its_page(site: Site, page: Page) -> None:
