@@ -10,7 +10,7 @@ from commands.send_ticket_code import SendTicketCode
 from commands.submit_ticket import SubmitTicket
 from commands.ticket_text import TicketText, reason_of, text_of
 from domain.member_mfa import MemberMFA
-from domain.unbind_ticket import OPEN, UnbindTicket, needed_now
+from domain.unbind_ticket import APPROVED, OPEN, REJECTED, UnbindTicket, needed_now
 
 calls = Calls("Tickets")
 
@@ -100,7 +100,7 @@ def ticket_shown(visit: Visit, ticket: UnbindTicket) -> answers.Ticket:
     """What this caller sees of the ticket; its text comes out of the vault."""
     vault = visit.desk.vault
     text = text_of(vault, ticket.member_id, ticket.id)
-    decided = ticket.decided_at is not None
+    decided = ticket.status in (APPROVED, REJECTED)
     to_agent = sees_agents(visit, ticket)
     return answers.Ticket.model_validate(
         {

@@ -170,6 +170,15 @@ def half_approved(here: Installation, member: Person) -> str:
     return ticket_id
 
 
+def test_an_approvals_reason_is_no_reason_of_a_cancellation(here: Installation) -> None:
+    member = here.bound(here.workspace())
+    path = f"/v1/tickets/{half_approved(here, member)}"
+    told = here.post(f"{path}/cancellation", member.granted).body
+    assert (told["status"], told["reason"]) == ("cancelled", None)
+    assert here.get(path, member.granted).body == told
+    assert here.get(path, "support").body["reason"] == REASON["reason"]
+
+
 def test_who_approves_while_another_does_hears_that_the_ticket_is_closed(
     here: Installation,
 ) -> None:
