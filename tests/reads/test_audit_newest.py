@@ -1,13 +1,14 @@
 """The audit trail, newest first: pages meet, filters hold, and nothing incomplete is shown."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
 from domain.workspace import Workspace, WorkspaceCreated
-from projections import audit_newest
+from projections import audit_newest, audit_trail
 from projections.audit_trail import Filter
 from tests.flow.conftest import Running, embedded, envelope
 from tests.flow.histories import a_workspace, append
@@ -53,6 +54,37 @@ def test_filters_hold(connection: psycopg.Connection[Any]) -> None:
     rows = audit_newest.before(connection, Filter(workspace_id="v"))
     assert [row.type for row in rows] == ["workspace.created"]
     assert audit_newest.before(connection, Filter(member_id="m2"), limit=1)[0].member_id == "m2"
+
+
+FILL = """
+INSERT INTO audit_trail_v1
+SELECT n, %s + n * interval '1 min' + (n %% 7) * interval '1 hour', 'mfa.code_accepted', 'host',
+    'h', 'member/m', 'w', 'm', NULL, 'r', 'ok', '{}'
+FROM generate_series(%s, %s) AS n
+"""
+READ = """
+SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+WHERE relname = 'audit_trail_v1'
+"""
+
+
+@pytest.mark.parametrize("bound", ["since", "until"])
+def test_a_time_is_looked_for_where_it_is(connection: psycopg.Connection[Any], bound: str) -> None:
+    """Clocks that are hours apart hide no event, and the rest of the trail is not read."""
+    begun, first, most = datetime(2020, 1, 1, tzinfo=UTC), 1000, 40_000
+    connection.execute(FILL, (begun, first, first + most))
+    connection.execute("ANALYZE audit_trail_v1")
+    times = {n: begun + timedelta(minutes=n, hours=n % 7) for n in range(first, first + most + 1)}
+    asked = times[first + (500 if bound == "until" else most - 500)]
+    given: dict[str, Any] = {"member_id": "m", bound: asked}
+    wanted = Filter(**given)
+    with connection.transaction(force_rollback=True):
+        found = audit_trail.page(connection, wanted, until=first + most, limit=most)
+        (read,) = connection.execute(READ).fetchone() or (0,)
+    later = {n for n, time in times.items() if time >= asked}
+    earlier = {n for n, time in times.items() if time <= asked}
+    assert positions(found) == sorted(later if bound == "since" else earlier)
+    assert len(found) <= read < 10_000
 
 
 def test_one_event_is_seen_only_by_those_whom_it_concerns(

@@ -49,7 +49,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one with every change of the DDL: a process refuses a database that is behind it."""
 VERSIONS = """
 create table if not exists schema_version (
