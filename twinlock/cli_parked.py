@@ -12,7 +12,7 @@ from twinlock.running import REFUSED, AsJson, fail, opened
 from workers import mail_queue, parking
 
 parked = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
-ID = typer.Argument(help="As `parked list` shows it.")
+ID = typer.Argument(metavar="ID", help="As `parked list` shows it.")
 Id = Annotated[int, ID]
 
 

@@ -92,6 +92,7 @@ def test_an_impossible_filter_is_said(site: Site, page: Page, auditor: Person) -
     """UX 11, 22: with the name of the filter that cannot be."""
     let_in(site, page, auditor, "/audit?since=yesterday")
     expect(page.get_by_role("alert")).to_contain_text("Since")
+    expect(page.get_by_text("No event matches.")).to_have_count(0)
 
 
 def test_cursor_addresses_are_stable(site: Site, page: Page, auditor: Person) -> None:
