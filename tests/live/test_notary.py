@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +118,12 @@ def test_notes_open_with_the_published_key_alone(twinlock: Twinlock) -> None:
 
 
 def test_a_rotated_key_signs_though_the_clock_has_gone_back(twinlock: Twinlock) -> None:
-    from datetime import UTC, datetime, timedelta
-
     older = twinlock.notary.rotate(datetime.now(UTC) + timedelta(hours=1))
     key = twinlock.notary.rotate(datetime.now(UTC))
     assert twinlock.notary.keys[0] == key != older
 
 
 def test_a_rotated_key_signs_and_the_older_one_still_verifies(twinlock: Twinlock) -> None:
-    from datetime import UTC, datetime
-
     history(twinlock, 4)
     notarise(twinlock)
     key = twinlock.notary.rotate(datetime.now(UTC))
