@@ -39,11 +39,11 @@ def the_story(twinlock: Twinlock) -> None:
         member_id="m2", binding_id="b-m2", first_factor_proven=True, approvals_needed=1
     )
     on(twinlock, "2026-03-05", UnbindTicket, "t1", submitted, by=Actor("anonymous"))
-    given = ApprovalGiven(agent_id="agent-7")
-    for fact in (TicketClaimed(agent_id="agent-7"), given, TicketApproved()):
-        on(twinlock, "2026-03-05", UnbindTicket, "t1", fact, by=AGENT)
+    claimed, given = TicketClaimed(agent_id="agent-7"), ApprovalGiven(agent_id="agent-7")
+    on(twinlock, "2026-03-05", UnbindTicket, "t1", claimed, by=AGENT)
     unbound = MFAUnbound(binding_id="b-m2", method="ticket", ticket_id="t1")
     on(twinlock, "2026-03-05", MemberMFA, "m2", unbound, by=AGENT)
+    on(twinlock, "2026-03-05", UnbindTicket, "t1", given, TicketApproved(), by=AGENT)
 
 
 def test_every_command_prints_what_the_page_says(
