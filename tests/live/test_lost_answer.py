@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.live
 class Wire:
     """Stands between Twinlock and PostgreSQL, and cuts the line at the answer to the next append.
 
-    Other connections of the pool may be in the middle of something meanwhile: they go on.
+    Whoever connects after that is let in half a second late, as a busy server does. Other
+    connections of the pool may be in the middle of something meanwhile: they go on.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -31,6 +33,7 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.cut_next = False
+        self._busy = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -40,6 +43,7 @@ class Wire:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                time.sleep(self._busy)
                 server = socket.create_connection(self._server)
                 asked = threading.Event()
                 for pass_on in (self._requests, self._answers):
@@ -54,6 +58,7 @@ class Wire:
             while data := client.recv(65536):
                 if self.cut_next and b"insert into" in data:
                     self.cut_next = False
+                    self._busy = 0.5
                     asked.set()
                 server.sendall(data)
 

@@ -131,16 +131,19 @@ class Database:
         self._away_since: float | None = None
 
     @contextmanager
-    def connection(self) -> Iterator[Connection[Row]]:
+    def connection(self, patience: float | None = None) -> Iterator[Connection[Row]]:
         """Lend a connection; raises Unavailable, also for what fails inside the block.
 
-        Errors of integrity pass: they are answers.
+        `patience` is how many seconds to wait for one, where it is not the usual. Errors of
+        integrity pass: they are answers.
         """
+        if patience is None:
+            patience = HASTE if self._away_since else PATIENCE
         if self._pool.closed:
             self._open()
         try:
             # Not `connection()`: under autocommit there is nothing for it to commit.
-            lent = self._pool.getconn(timeout=HASTE if self._away_since else PATIENCE)
+            lent = self._pool.getconn(timeout=patience)
             try:
                 yield lent
             finally:

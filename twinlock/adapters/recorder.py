@@ -10,6 +10,7 @@ draws a new id. Below what has been a head nothing is missing ever after, so a p
 does not ask again.
 """
 
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
@@ -25,7 +26,7 @@ from psycopg import Connection, sql
 from commands.ports import Write
 from domain.refusals import Unavailable
 from projections.journal import COLUMNS, EVENTS
-from twinlock.adapters.database import Database, Row, Statement
+from twinlock.adapters.database import HASTE, PATIENCE, Database, Row, Statement
 from workers.ports import StoredRecord
 
 TAG: Final = 0x5457 << 48
@@ -150,13 +151,18 @@ class Recorder(PostgresApplicationRecorder):
         """Commit the events and the writes in one transaction; answers the events' ids.
 
         Raises psycopg.IntegrityError where a row is taken, else Unavailable. If the connection is
-        lost with the commit under way, what is stored decides.
+        lost with the commit under way, what is stored decides, and what is left of the usual
+        patience is for finding that out.
         """
+        deadline = time.monotonic() + PATIENCE
+        sent = False
         try:
             with self.database.connection() as connection:
+                sent = bool(stored_events)
                 return _append(connection, stored_events, writes)
         except Unavailable:
-            if stored_events and len(ids := self._stored(stored_events)) == len(stored_events):
+            left = max(HASTE, deadline - time.monotonic())
+            if sent and len(ids := self._stored(stored_events, left)) == len(stored_events):
                 return ids
             raise
 
@@ -224,11 +230,12 @@ class Recorder(PostgresApplicationRecorder):
             rows = connection.execute(query, (originator_id, gt or 0, most, limit)).fetchall()
         return [StoredEvent(*row) for row in rows]
 
-    def _stored(self, events: Sequence[StoredEvent]) -> list[int]:
+    def _stored(self, events: Sequence[StoredEvent], patience: float) -> list[int]:
         """Answer the ids of these very events, where they are stored."""
         rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in events]
         columns = [list(column) for column in zip(*rows, strict=True)]
-        return [row[0] for row in self.database.fetch(SAME, columns)]
+        with self.database.connection(patience) as connection:
+            return [row[0] for row in connection.execute(SAME, columns)]
 
 
 def still(stream: str, version: int) -> Write:
