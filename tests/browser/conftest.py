@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.browser.support.site import Site, served
 from tests.support.parts import fresh_database
@@ -19,8 +26,8 @@ ARGUMENTS = [
     "--disable-quic",
     "--no-first-run",
 ]
-DESKTOP = {"width": 1280, "height": 900}
-NARROW = {"width": 320, "height": 640}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 320, "height": 640}
 Visitor = Callable[..., Page]
 
 
@@ -75,7 +82,7 @@ def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
     ) -> Page:
         context = browser.new_context(
             base_url=site.url,
-            viewport=NARROW if narrow else DESKTOP,  # type: ignore[arg-type]
+            viewport=NARROW if narrow else DESKTOP,
             color_scheme="dark" if dark else "light",
             locale="zh-CN" if chinese else "en-GB",
             timezone_id="Asia/Shanghai" if chinese else "Europe/Berlin",

@@ -1,25 +1,42 @@
-"""axe finds no violation of WCAG 2.0-2.2 A and AA on any page, in both themes (UX 23)."""
+"""axe finds no violation of WCAG 2.0-2.2 A and AA on any page; each fits 320 px too (UX 23)."""
 
-import pytest
+from collections.abc import Callable
 
-from tests.browser.conftest import Visitor
-from tests.browser.support.looking import assert_accessible, screenshot
+from playwright.sync_api import Page
+
+from tests.browser.conftest import DESKTOP, NARROW, Visitor
+from tests.browser.support.looking import (
+    assert_accessible,
+    assert_fits,
+    assert_touchable,
+    screenshot,
+)
 from tests.browser.support.site import Site
 from tests.browser.support.tour import tour
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_page_is_accessible(site: Site, visitor: Visitor, dark: bool) -> None:
-    """UX 23: axe, and one h1 on each page; the pictures are kept in build/screenshots."""
-    wrong = []
-    for name, page in tour(site, lambda: visitor(dark=dark)):
-        screenshot(page, f"{'dark' if dark else 'light'}-{name}")
+def test_every_page_is_accessible(site: Site, visitor: Visitor) -> None:
+    """UX 23: one h1, axe in both themes, and 320 px; the pictures are kept in build/screenshots."""
+    wrong: list[str] = []
+
+    def look(view: str, page: Page, *checks: Callable[[Page], None]) -> None:
+        screenshot(page, view)
+        for check in checks:
+            try:
+                check(page)
+            except AssertionError as error:
+                wrong.append(f"{view}: {error}")
+
+    for name, page in tour(site, visitor):
         assert page.locator("h1").count() == 1, page.url
         assert page.locator("h1").inner_text() != "Something went wrong", page.url
-        try:
-            assert_accessible(page)
-        except AssertionError as error:
-            wrong.append(f"{name}: {error}")
+        look(f"light-{name}", page, assert_accessible)
+        page.emulate_media(color_scheme="dark")
+        look(f"dark-{name}", page, assert_accessible)
+        page.set_viewport_size(NARROW)
+        look(f"narrow-{name}", page, assert_fits, assert_touchable)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(DESKTOP)
     assert not wrong, "\n".join(wrong)
 
 

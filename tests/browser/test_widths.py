@@ -1,33 +1,12 @@
-"""Every page works in 320 px, which is also a window of 1280 px at 400 % zoom (UX 23)."""
+"""Widths: 320 px, which is also a window of 1280 px at 400 % zoom, and wide screens (UX 23)."""
 
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in
-from tests.browser.support.looking import assert_fits, screenshot
+from tests.browser.support.looking import assert_fits
 from tests.browser.support.people import a_person, a_workspace
 from tests.browser.support.site import Site
-from tests.browser.support.tour import tour
-
-SMALL = """() => [...document.querySelectorAll('main a, main button, main input, main select')]
-    .filter(e => e.checkVisibility() && e.type !== 'hidden')
-    .filter(e => { const b = e.getBoundingClientRect(); return b.width < 24 && b.height < 24; })
-    .filter(e => !['checkbox', 'radio'].includes(e.type))
-    .map(e => e.outerHTML.slice(0, 120))"""
-
-
-def test_every_page_fits_320_px(site: Site, visitor: Visitor) -> None:
-    """UX 23: 320 px without scrolling sideways, in the dark theme, also where it went wrong."""
-    wrong = []
-    for name, page in tour(site, lambda: visitor(narrow=True, dark=True)):
-        screenshot(page, f"narrow-{name}")
-        try:
-            assert_fits(page)
-        except AssertionError as error:
-            wrong.append(f"{name}: {error}")
-        if small := page.evaluate(SMALL):
-            wrong.append(f"{name}: too small to touch: {small}")
-    assert not wrong, "\n".join(wrong)
 
 
 def test_the_page_about_the_events_fits_320_px(visitor: Visitor) -> None:

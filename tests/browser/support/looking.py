@@ -19,6 +19,12 @@ WIDE = """() => [...document.querySelectorAll('body *')]
     .filter(e => !e.closest('[data-scrolls], .scrolls, .overflow-auto'))
     .map(e => e.outerHTML.slice(0, 100))"""
 
+SMALL = """() => [...document.querySelectorAll('main a, main button, main input, main select')]
+    .filter(e => e.checkVisibility() && e.type !== 'hidden')
+    .filter(e => { const b = e.getBoundingClientRect(); return b.width < 24 && b.height < 24; })
+    .filter(e => !['checkbox', 'radio'].includes(e.type))
+    .map(e => e.outerHTML.slice(0, 120))"""
+
 
 def assert_accessible(page: Page) -> None:
     """Fail with one line for each violation of WCAG 2.0-2.2 A and AA that axe finds.
@@ -35,6 +41,12 @@ def assert_fits(page: Page) -> None:
     """Fail where the page scrolls sideways, with the elements that stick out."""
     width, view = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= view, f"{page.url}: {width} px in {view}\n" + "\n".join(page.evaluate(WIDE))
+
+
+def assert_touchable(page: Page) -> None:
+    """Fail with whatever is to be pressed and is smaller than 24 px both ways."""
+    small = page.evaluate(SMALL)
+    assert not small, f"{page.url}: too small to touch\n" + "\n".join(small)
 
 
 def screenshot(page: Page, name: str) -> Path:
