@@ -14,6 +14,7 @@ from api.visits import Visit
 from commands.renew_recovery_codes import RenewRecoveryCodes
 from commands.secrets import Proof
 from commands.unbind_mfa import UnbindMFA
+from domain.lockout import capped_until
 from domain.member_mfa import MemberMFA
 from domain.refusals import CodeRejected, Locked, NotBound, Refusal
 
@@ -29,7 +30,7 @@ def add_to(site: Site) -> None:
 def ask(visit: Visit) -> Page | Response:
     """Name the consequences, and ask for a code and for the will."""
     assert visit.member is not None
-    return _form() if visit.member.bound else _nothing_bound()
+    return _form(visit) if visit.member.bound else _nothing_bound()
 
 
 def unbind(visit: Visit) -> Page | Response:
@@ -41,14 +42,14 @@ def unbind(visit: Visit) -> Page | Response:
     if request.form.get("understood") != "yes":
         problems["understood"] = _("Tick that you understand what follows.")
     if proof is None or problems:
-        return _form(wrong=problems)
+        return _form(visit, wrong=problems)
     command = UnbindMFA(member_id=visit.member.id, workspace_id=visit.workspace_id, proof=proof)
     try:
         done = visit.run(command)
     except NotBound:
         return _nothing_bound()
     except (CodeRejected, Locked) as refusal:
-        return _form(refusal=refusal)
+        return _form(visit, refusal=refusal)
     if done.token is not None:
         login.enter_with(visit, done.token)
         return Page.elsewhere(url_for("settings.show"), _("MFA is unbound."))
@@ -96,7 +97,10 @@ def _by_recovery_code() -> bool:
     return request.values.get("with") == "recovery"
 
 
-def _form(*, wrong: dict[str, str] | None = None, refusal: Refusal | None = None) -> Page:
+def _form(
+    visit: Visit, *, wrong: dict[str, str] | None = None, refusal: Refusal | None = None
+) -> Page:
+    assert visit.member is not None
     recovery = _by_recovery_code()
     return Page(
         "settings/unbind.html",
@@ -105,6 +109,7 @@ def _form(*, wrong: dict[str, str] | None = None, refusal: Refusal | None = None
         wrong=refused(refusal, RECOVERY if recovery else APP) if refusal else wrong,
         by_recovery_code=recovery,
         understood=request.form.get("understood") == "yes",
+        capped_until=capped_until(visit.member.failed_at, visit.at),
     )
 
 

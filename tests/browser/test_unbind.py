@@ -4,6 +4,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from commands.set_policy import SetPolicy
+from domain.facts import Actor
+from domain.lockout import CAP
+from domain.member_facts import CodeRejected
 from domain.member_mfa import MemberMFA
 from tests.browser.conftest import Visitor
 from tests.browser.support.entering import let_in
@@ -49,6 +52,21 @@ def test_the_consequences_are_named_and_have_to_be_accepted(site: Site, page: Pa
     enter(page, person.code())
     expect(page.get_by_role("alert")).to_contain_text("Tick that you understand")
     assert site.twinlock.store.load(MemberMFA, person.id).bound
+
+
+def test_who_could_not_bind_again_for_long_is_told_before(site: Site, page: Page) -> None:
+    """UX 17: under the cap a recovery code opens, and no new authenticator is bound."""
+    person = a_person(site, a_workspace(site))
+    let_in(site, page, person, UNBIND)
+    expect(page.locator("main ul").first.locator("li")).to_have_count(4)
+    member = site.twinlock.store.load(MemberMFA, person.id)
+    wrong = CodeRejected(purpose="login", reason="wrong", login_id=None)
+    context = site.twinlock.context(Actor("member", person.id), "test")
+    site.twinlock.store.append(context, (member, [wrong] * CAP))
+    page.reload()
+    told = page.locator("main ul").first.locator("li").last
+    expect(told).to_contain_text("you can bind again only from")
+    expect(told.locator("time")).to_have_count(1)
 
 
 def test_unbind_with_a_recovery_code(site: Site, page: Page) -> None:
