@@ -9,6 +9,7 @@ from api.fields import ID
 from commands.create_token import CreateToken
 from commands.dispatch import run
 from commands.revoke_token import RevokeToken
+from domain.refusals import Unreadable
 from twinlock.composition import Twinlock
 from twinlock.outputs import print_table
 from twinlock.running import WRONG, AsJson, context, fail, opened
@@ -64,7 +65,15 @@ def tokens(twinlock: Twinlock) -> list[dict[str, str | None]]:
             "role": each.claims["role"],
             "workspace_id": each.claims["workspace_id"],
             "member_id": each.claims["member_id"],
-            "name": (twinlock.vault.peek(f"token/{each.subject}", "name") or b"").decode(),
+            "name": _name(twinlock, each.subject),
         }
         for each in twinlock.credentials.of_kind("api")
     ]
+
+
+def _name(twinlock: Twinlock, token_id: str) -> str | None:
+    """None where it cannot be read: the token can be revoked all the same."""
+    try:
+        return (twinlock.vault.peek(f"token/{token_id}", "name") or b"").decode()
+    except Unreadable:
+        return None

@@ -50,6 +50,21 @@ def test_tokens_are_listed_and_revoked(twinlock: Twinlock, run: Run) -> None:
     assert run("token", "revoke", row["token_id"]).exit_code == 1
 
 
+def test_a_token_whose_name_cannot_be_read_is_listed_and_revoked(
+    twinlock: Twinlock, run: Run
+) -> None:
+    for name in ("lost", "kept"):
+        run("token", "create", "--role", "host", "--name", name)
+    lost, _ = json.loads(run("token", "list", "--json").stdout)
+    twinlock.database.execute(
+        "update vault_keys set wrapped = 'x' where owner = %s", (f"token/{lost['token_id']}",)
+    )
+    rows = json.loads(run("token", "list", "--json").stdout)
+    assert [row["name"] for row in rows] == [None, "kept"]
+    assert lost["token_id"] in run("token", "list").stdout
+    assert run("token", "revoke", lost["token_id"]).exit_code == 0
+
+
 def test_a_list_of_80_columns_cuts_no_id_and_changes_no_name(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
