@@ -3,9 +3,11 @@
 import time
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
-from tests.http.installation import Installation
+from tests.http.installation import Installation, installed
 
 
 def pages(here: Installation, path: str, token: str) -> list[Any]:
@@ -34,6 +36,22 @@ def test_coverage_counts_and_lists_members_in_pages(here: Installation) -> None:
     items = pages(here, f"/v1/workspaces/{workspace}/coverage?limit=2", "host")
     assert [i["member_id"] for i in items] == sorted([bound.id, *(o.id for o in others)])
     assert {i["status"] for i in items} == {"bound", "not_bound"}
+
+
+def test_grace_without_end_is_shown_where_the_server_is_east_of_greenwich(database: str) -> None:
+    """There its end would lie in the year 10000, which Python's times don't reach."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET timezone TO 'Asia/Shanghai'").format(name)
+        )
+    with installed(database) as here:
+        member, end = here.member(here.workspace()), "9999-12-31T23:59:59Z"
+        here.enforce(member.workspace_id, grace_until=end)
+        head = here.twinlock.store.head()
+        covered = here.get(f"/v1/workspaces/{member.workspace_id}/coverage?at_least={head}", "host")
+    assert (covered.status, covered.body["in_grace"]) == (200, 1)
+    assert covered.body["items"][0]["enrolment_due_at"] == end
 
 
 def test_a_preview_names_whom_enforcement_would_stop(here: Installation) -> None:

@@ -88,13 +88,16 @@ class PatientConnection(Connection[Row]):
 def connect_arguments(
     uri: str, *, statement_seconds: float = PATIENCE, more: str = ""
 ) -> dict[str, Any]:
-    """What psycopg is to connect with: `uri` with time limits on both sides of the wire."""
+    """What psycopg is to connect with: `uri` with time limits on both sides of the wire.
+
+    Times come in UTC: the last hours that Python knows have no place in zones east of it.
+    """
     given = conninfo_to_dict(uri)
     limit = int(statement_seconds * 1000)
     options = (
         f"{given.get('options') or ''} -c statement_timeout={limit} "
         f"-c lock_timeout={min(limit, 2000) if limit else 2000} "
-        f"-c idle_in_transaction_session_timeout=5000 {more}"
+        f"-c idle_in_transaction_session_timeout=5000 -c timezone=UTC {more}"
     )
     defaults = {
         "connect_timeout": 2,
