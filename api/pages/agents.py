@@ -38,6 +38,7 @@ class Evidence:
     name: str | None
     address: str | None
     moved_at: datetime | None
+    signed_out_at: datetime | None
     failures_day: int
     failures_month: int
     last_failure: datetime | None
@@ -138,7 +139,8 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
     return Evidence(
         name=contact.name if contact else None,
         address=contact.masked if contact else None,
-        moved_at=_moved_at(visit, ticket),
+        moved_at=_since_then(visit, ticket, "mfa.contact_changed"),
+        signed_out_at=_since_then(visit, ticket, "mfa.sessions_revoked"),
         failures_day=len([at for at in failed if at > visit.at - timedelta(days=1)]),
         failures_month=len(failed),
         last_failure=max(failed, default=None),
@@ -149,11 +151,12 @@ def _evidence(visit: Visit, ticket: UnbindTicket, member: MemberMFA) -> Evidence
     )
 
 
-def _moved_at(visit: Visit, ticket: UnbindTicket) -> datetime | None:
-    """When the address changed after the request: it was another mailbox that was proven."""
-    wanted = audit_trail.Filter(
-        member_id=ticket.member_id, type="mfa.contact_changed", since=ticket.submitted_at
-    )
+def _since_then(visit: Visit, ticket: UnbindTicket, type_: str) -> datetime | None:
+    """When that happened after the request: what was proven with it may hold no more.
+
+    Another mailbox is the member's, or another password, at whose change hosts end all sessions.
+    """
+    wanted = audit_trail.Filter(member_id=ticket.member_id, type=type_, since=ticket.submitted_at)
     with visit.backend.reads.connection() as connection:
         rows = audit_trail.page(connection, wanted, limit=1)
     return rows[0].time if rows else None

@@ -117,6 +117,18 @@ def test_a_mailbox_is_not_taken_for_the_one_that_was_proven(
     expect(evidence).not_to_contain_text("n***@example.org")
 
 
+def test_a_password_is_not_taken_for_the_one_that_was_proven(
+    site: Site, page: Page, agent: Person, filed: Filed
+) -> None:
+    """UX 19: hosts end all sessions when a password changes, here between request and look."""
+    open_ticket(site, page, agent, filed)
+    evidence = page.get_by_role("region", name="Evidence")
+    expect(evidence).not_to_contain_text("The password may be another by now.")
+    site.do(RevokeSessions(member_id=filed.person.id))
+    page.reload()
+    expect(evidence).to_contain_text("The password may be another by now.")
+
+
 def test_the_evidence_is_shown_and_no_secret(
     site: Site, page: Page, agent: Person, filed: Filed
 ) -> None:
