@@ -15,8 +15,8 @@ def before(
 ) -> list[Row]:
     """The newest rows older than `position`, or than now, newest first."""
     top = complete_up_to(connection, KEY) + 1
-    until = top if position is None else min(position, top)
-    return _rows(connection, wanted, SQL("position < %(until)s"), "DESC", until=until, limit=limit)
+    end = top if position is None else min(position, top)
+    return _rows(connection, wanted, SQL("position < %(before)s"), "DESC", before=end, limit=limit)
 
 
 def behind(

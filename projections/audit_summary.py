@@ -15,7 +15,7 @@ STRIDE = 200_000
 """Positions that one statement counts: it stays short however long the trail."""
 COUNT = SQL(
     "SELECT count(*), min(position), max(position) FROM (SELECT position FROM audit_trail_v1"
-    " WHERE position > %(after)s AND position <= %(until)s{} ORDER BY position"
+    " WHERE position > %(after)s AND position <= %(last)s{} ORDER BY position"
     " LIMIT %(limit)s) AS rows"
 )
 
@@ -46,7 +46,7 @@ def summary(
         left = None if limit is None else limit - found.count
         if left == 0:
             break
-        place = {"after": begin, "until": min(begin + STRIDE, complete), "limit": left}
+        place = {"after": begin, "last": min(begin + STRIDE, complete), "limit": left}
         row = connection.execute(query, {**values, **place}).fetchone()
         assert row is not None
         if row[0]:

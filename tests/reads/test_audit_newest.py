@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from domain.workspace import Workspace, WorkspaceCreated
-from projections import audit_newest, audit_trail
+from projections import audit_newest, audit_summary, audit_trail
 from projections.audit_trail import Filter
 from tests.flow.conftest import Running, embedded, envelope
 from tests.flow.histories import a_workspace, append
@@ -54,6 +54,19 @@ def test_filters_hold(connection: psycopg.Connection[Any]) -> None:
     rows = audit_newest.before(connection, Filter(workspace_id="v"))
     assert [row.type for row in rows] == ["workspace.created"]
     assert audit_newest.before(connection, Filter(member_id="m2"), limit=1)[0].member_id == "m2"
+
+
+def test_times_hold_wherever_the_trail_is_read(connection: psycopg.Connection[Any]) -> None:
+    everything = audit_newest.before(connection, ALL)
+    at = everything[-1].time
+    wanted = Filter(since=at, until=at)
+    then = [row.position for row in everything if row.time == at]
+    assert positions(audit_newest.before(connection, wanted)) == then
+    assert positions(audit_newest.behind(connection, wanted, position=0)) == then
+    assert positions(audit_trail.page(connection, wanted)) == then[::-1]
+    assert audit_newest.event(connection, then[-1], wanted) == everything[-1]
+    found = audit_summary.summary(connection, wanted)
+    assert (found.count, found.first, found.last) == (len(then), then[-1], then[0])
 
 
 FILL = """
