@@ -21,6 +21,7 @@ from api.pages import (
     unbinding,
 )
 from api.pages.browsers import LOGIN, MEMBER
+from api.pages.local import local_path
 from api.pages.problems import page
 from api.pages.site import Site
 from api.problems import no_such_thing
@@ -67,7 +68,7 @@ def _instead_of_errors(app: Flask, otherwise: Callable[[HTTPException], Response
         if request.path.startswith(JSON_AREAS) or not reads_pages:
             return otherwise(error)
         if error.code == 405 and request.method == "GET":  # of a form that was sent from there
-            return redirect(_form_of(request.path), 303)  # type: ignore[return-value]
+            return redirect(local_path(_form_of(request.path)), 303)  # type: ignore[return-value]
         shown = page(no_such_thing() if error.code == 404 else MethodNotAllowed()).response()
         for name, value in error.get_headers(request.environ):
             if name == "Allow":

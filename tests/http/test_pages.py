@@ -72,6 +72,14 @@ def test_a_wrong_link_shows_no_button_and_cancels_nothing(here: Installation) ->
         assert shown.headers["X-Request-Id"] in shown.text
 
 
+@pytest.mark.parametrize(("ticket", "page"), [("x", "/tickets/x"), ("a%0d%0aX-Evil:%201", "/")])
+def test_a_forms_address_leads_to_its_page_or_to_the_front_page(
+    here: Installation, ticket: str, page: str
+) -> None:
+    shown = here.get(f"/tickets/{ticket}/withdrawal", headers={"Accept": "text/html"})
+    assert (shown.status, shown.headers["Location"]) == (303, page)
+
+
 def test_the_page_loads_nothing_and_is_kept_nowhere(here: Installation) -> None:
     shown = here.get("/tickets/x/cancel")
     policy = shown.headers["Content-Security-Policy"]
