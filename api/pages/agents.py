@@ -23,7 +23,7 @@ from commands.contact import contact_of
 from commands.ports import Desk
 from domain import unbind_ticket
 from domain.member_mfa import MemberMFA
-from domain.refusals import Conflict, Forbidden, Refusal
+from domain.refusals import Conflict, Forbidden, Malformed, Refusal
 from domain.unbind_ticket import OPEN, UnbindTicket
 from projections import audit_trail, tickets
 
@@ -192,7 +192,11 @@ def _claim(visit: Visit) -> Response:
 
 def _forward(visit: Visit) -> Response:
     to = typed.text("to") or None
-    done = ticket_work.forward_ticket(visit, _path(visit), ForwardBody(to=to))
+    try:
+        body = ForwardBody(to=to)
+    except ValidationError:
+        raise Malformed("to: is the id of an agent.") from None
+    done = ticket_work.forward_ticket(visit, _path(visit), body)
     said = _("Forwarded to %(agent)s.", agent=to) if to else _("The ticket is in the queue again.")
     return _back(visit, done.position, said)
 

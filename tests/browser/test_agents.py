@@ -212,6 +212,22 @@ def test_a_ticket_is_forwarded(
     expect(page.locator("main .empty")).to_contain_text("Another agent works on this ticket")
 
 
+def test_a_ticket_goes_to_nobody_whose_id_cannot_be(
+    site: Site, page: Page, agent: Person, filed: Filed
+) -> None:
+    """UX 26: something in the form is not as expected."""
+    open_ticket(site, page, agent, filed)
+    page.get_by_role("button", name="Claim this ticket").click()
+    form: dict[str, str | float | bool] = {
+        "csrf": page.locator("input[name=csrf]").first.input_value(),
+        "to": "not an id",
+    }
+    answer = page.request.post(
+        f"/support/tickets/{filed.id}/forward", form=form, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert (answer.status, "Request id" in answer.text()) == (422, True)
+
+
 def test_a_stale_page_changes_nothing(
     site: Site, visitor: Visitor, agent: Person, colleague: Person, filed: Filed
 ) -> None:
