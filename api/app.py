@@ -1,7 +1,6 @@
 """Builds the Flask application: JSON calls, their documentation, and the pages by the side."""
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
     access,
@@ -54,13 +53,4 @@ def create_app(backend: Backend) -> Flask:
     if backend.metrics:
         app.register_blueprint(docs.metrics(pipeline.metrics))
     app.wsgi_app = with_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
-    if backend.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app,
-            x_for=backend.trusted_proxies,
-            x_proto=0,
-            x_host=0,
-            x_port=0,
-            x_prefix=0,
-        )
     return app

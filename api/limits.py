@@ -3,30 +3,44 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 
 from flask import request
 
+from api.backend import Backend
 from api.visits import Visit
-from commands.ports import Desk
 from domain.refusals import TooMany
+
+WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
+"""How some proxies write an address."""
 
 
 def admit_anonymous(visit: Visit) -> None:
     """Count one call from the caller's address; raises TooMany beyond the limit of an hour."""
     backend = visit.backend
-    address, limit = caller_address(visit.desk), backend.anonymous_limit
+    address, limit = caller_address(backend), backend.anonymous_limit
     wait = backend.limiter.admit("tickets", address, limit, visit.at)
     if wait is not None:
         raise TooMany("Too many calls from this address.", retry_after=wait)
 
 
-def caller_address(desk: Desk) -> bytes:
+def caller_address(backend: Backend) -> bytes:
     """The caller's address under a key: it is compared and counted, never shown."""
-    return keyed_address(desk.keys.derived("addresses"), request.remote_addr or "")
+    key = backend.desk.keys.derived("addresses")
+    return keyed_address(key, _address(backend.trusted_proxies))
+
+
+def _address(proxies: int) -> str:
+    """Who called the first of so many proxies: each adds whom it saw at the end."""
+    seen = request.headers.get("X-Forwarded-For", "").split(",")
+    forwarded = seen[-proxies].strip() if 0 < proxies <= len(seen) else ""
+    return forwarded or request.remote_addr or ""
 
 
 def keyed_address(key: bytes, address: str) -> bytes:
     """An address, or its network of 64 bits, as HMAC-SHA-256."""
+    if written := WITH_PORT.fullmatch(address):
+        address = written[1] or written[2]
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -44,9 +44,8 @@ class Repeat:
 
 def caller_name(backend: Backend, token: str | None) -> str:
     """Whom a key belongs to: the bearer of a token, or an address; neither is kept in clear."""
-    desk = backend.desk
-    of = b"token:" + token.encode() if token else b"address:" + caller_address(desk)
-    return hmac.new(desk.keys.derived("callers"), of, hashlib.sha256).hexdigest()
+    of = b"token:" + token.encode() if token else b"address:" + caller_address(backend)
+    return hmac.new(backend.desk.keys.derived("callers"), of, hashlib.sha256).hexdigest()
 
 
 def checked(key: str) -> str:

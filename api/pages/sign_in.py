@@ -90,7 +90,7 @@ def _begin(visit: Visit, workspace_id: str, member_id: str, onwards: str) -> Res
 
 
 def _limit(visit: Visit, name: str) -> None:
-    caller = hashlib.sha256(caller_address(visit.desk) + name.casefold().encode()).digest()
+    caller = hashlib.sha256(caller_address(visit.backend) + name.casefold().encode()).digest()
     wait = visit.backend.limiter.admit("sign-in", caller, TRIES, visit.at)
     if wait is not None:
         raise TooMany(retry_after=wait)
