@@ -37,6 +37,7 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": f"^{repeats.KEY.pattern}$"},
 }
 POSITION = "Where a command's event stands; where there is none, the head of the history."
+MANIFEST = "Of a stream: its filter, count, first and last position, and the checkpoint, in JSON."
 REPLAYED = (
     "The first answer to this Idempotency-Key once more, less its secrets; where the server ended "
     "before it had answered, a success without a body."
@@ -44,6 +45,7 @@ REPLAYED = (
 HEADERS = {
     "X-Request-Id": {"description": "The request's own, or a new one.", **TEXT},
     "Twinlock-Position": {"description": POSITION, "schema": {"type": "integer"}},
+    "Twinlock-Manifest": {"description": MANIFEST, **TEXT},
     "Idempotency-Replayed": {"description": REPLAYED, "schema": {"const": "true"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     "Remote-User": {"description": "The member's id.", **TEXT},

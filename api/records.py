@@ -17,6 +17,7 @@ calls = Calls("Audit and events")
     guard=guards.roles("auditor", "owner"),
     answers={200: answers.Audit},
     media_types=(JSON, "application/x-ndjson", "text/csv"),
+    headers=("Twinlock-Manifest", "Twinlock-Position"),
     refuses=("not-found",),
     reads=audit_trail.KEY,
 )

@@ -113,6 +113,16 @@ def test_access_takes_a_pass_and_tells_whose_it_is(
         assert told == {n for n, _ in answer.headers if n.startswith(("Remote-", "X-R"))}
 
 
+def test_a_streamed_trail_tells_its_manifest_and_its_position(
+    here: Installation, document: dict[str, Any]
+) -> None:
+    told = operations(document)["GET /v1/audit"]["responses"]["200"]["headers"]
+    for kind in ("text/csv", "application/x-ndjson"):
+        answer = here.get("/v1/audit", "auditor", headers={"Accept": kind})
+        named = {n for n, _ in answer.headers if n.startswith(("Twinlock-", "X-R"))}
+        assert set(told) == named == {"X-Request-Id", "Twinlock-Manifest", "Twinlock-Position"}
+
+
 def test_a_stream_takes_the_header_by_which_it_goes_on(document: dict[str, Any]) -> None:
     told = {
         name
