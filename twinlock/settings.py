@@ -157,7 +157,8 @@ class Settings(BaseSettings):
     http: Address = "127.0.0.1:8080"
     """Where to serve, `host:port`."""
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
-    """How clients reach this installation; the issuer of passes and the source of events."""
+    """How clients reach this installation; the issuer of passes and the source of events. With a
+    path it serves the API alone: pages lead to the root of the host."""
     master_key: SecretStr | None = None
     """`id:base64` of 32 bytes, several apart by commas; the first wraps, all open."""
     master_key_file: Path | None = None
