@@ -6,11 +6,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from domain.member_facts import Registered
@@ -200,6 +202,23 @@ def test_a_server_that_takes_no_writes_is_refused(server: Postgres) -> None:
         connection.execute("set transaction_read_only = on")
         with pytest.raises(Unfit, match="standby"):
             refuse_standby(connection)
+
+
+def test_what_is_usual_on_the_server_changes_nothing_for_us(twinlock: Twinlock) -> None:
+    name = sql.Identifier(str(conninfo_to_dict(twinlock.database.uri)["dbname"]))
+    usual = {
+        "default_transaction_isolation": "serializable",
+        "datestyle": "SQL, DMY",
+        "client_encoding": "LATIN1",
+    }
+    for setting, value in usual.items():
+        change = sql.SQL("alter database {} set {} = {}")
+        with psycopg.connect(twinlock.database.uri) as connection:
+            connection.execute(change.format(name, sql.Identifier(setting), sql.Literal(value)))
+    with twinlock.connect() as connection:
+        asked = "select current_setting('transaction_isolation'), '2026-03-02T00:00Z'::timestamptz"
+        row = connection.execute(asked + ", chr(8212)").fetchone()
+    assert row == ("read committed", datetime(2026, 3, 2, tzinfo=UTC), "\u2014")
 
 
 def test_a_schema_of_an_earlier_release_is_refused_until_it_is_migrated(twinlock: Twinlock) -> None:

@@ -45,6 +45,9 @@ BY_INDEX = (
 )
 """For a pool that asks by key only: a plan must not change with the statistics of the day."""
 
+OURS = r"-c default_transaction_isolation=read\ committed -c DateStyle=ISO -c timezone=UTC"
+"""What our statements and the driver count on, whatever is usual on the server."""
+
 log = structlog.get_logger()
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -90,14 +93,14 @@ def connect_arguments(
 ) -> dict[str, Any]:
     """What psycopg is to connect with: `uri` with time limits on both sides of the wire.
 
-    Times come in UTC: the last hours that Python knows have no place in zones east of it.
+    Transactions see what others commit meanwhile: readers and writers of the events rely on it.
     """
     given = conninfo_to_dict(uri)
     limit = int(statement_seconds * 1000)
     options = (
         f"{given.get('options') or ''} -c statement_timeout={limit} "
         f"-c lock_timeout={min(limit, 2000) if limit else 2000} "
-        f"-c idle_in_transaction_session_timeout=5000 -c timezone=UTC {more}"
+        f"-c idle_in_transaction_session_timeout=5000 {OURS} {more}"
     )
     defaults = {
         "connect_timeout": 2,
@@ -107,7 +110,7 @@ def connect_arguments(
         "tcp_user_timeout": 3000,
         "application_name": "twinlock",
     }
-    return {**defaults, **given, "options": options.strip()}
+    return {**defaults, **given, "options": options.strip(), "client_encoding": "UTF8"}
 
 
 class Database:
