@@ -86,6 +86,7 @@ class Twinlock:
         """Refuse a database that is unfit, away or not migrated; raises Unfit or Unavailable."""
         with self.database.connection() as connection:
             postgres.refuse_forgetful(connection)
+            postgres.refuse_other_letters(connection)
             postgres.refuse_unmade(connection)
 
     def check_writes(self) -> None:

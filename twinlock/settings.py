@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     )
 
     database: SecretStr
-    """PostgreSQL URI; needs fsync and synchronous_commit on."""
+    """PostgreSQL URI, of a database in UTF8; needs fsync and synchronous_commit on."""
     kafka: Annotated[str, AfterValidator(_addresses)] = ""
     """Bootstrap servers, `host:port` apart by commas; empty: the embedded log."""
     kafka_security: str = ""

@@ -5,9 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -219,6 +220,16 @@ def test_what_is_usual_on_the_server_changes_nothing_for_us(twinlock: Twinlock) 
         asked = "select current_setting('transaction_isolation'), '2026-03-02T00:00Z'::timestamptz"
         row = connection.execute(asked + ", chr(8212)").fetchone()
     assert row == ("read committed", datetime(2026, 3, 2, tzinfo=UTC), "\u2014")
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(server: Postgres) -> None:
+    latin = urlsplit(server.uri)._replace(path="/latin").geturl()
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("create database latin encoding LATIN1 locale 'C' template template0")
+    with closing(build(some_settings(latin, master_key=KEY))) as built:
+        for refused in (built.migrate, built.check_database):
+            with pytest.raises(Unfit, match="LATIN1 and has to be UTF8"):
+                refused()
 
 
 def test_a_schema_of_an_earlier_release_is_refused_until_it_is_migrated(twinlock: Twinlock) -> None:

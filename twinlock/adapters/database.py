@@ -255,6 +255,13 @@ def _setting(connection: Connection[Any], name: str) -> str:
     return str(row[0]) if row else ""
 
 
+def refuse_other_letters(connection: Connection[Any]) -> None:
+    """Raise Unfit for a database that cannot hold every text, such as a signed note."""
+    encoding = _setting(connection, "server_encoding")
+    if encoding != "UTF8":
+        raise Unfit(f"DATABASE: its encoding is {encoding} and has to be UTF8")
+
+
 def refuse_unmade(connection: Connection[Any]) -> None:
     """Raise Unfit for a database without Twinlock's schema, or with one of an earlier release."""
     if _version(connection) < SCHEMA_VERSION:
@@ -271,6 +278,7 @@ def migrate(uri: str, schema: Sequence[str], *, then: Callable[[Connection[Row]]
     with psycopg.connect(**arguments) as connection:
         refuse_standby(connection)
         refuse_forgetful(connection)
+        refuse_other_letters(connection)
         connection.execute("set local lock_timeout = 0")
         connection.execute("select pg_advisory_xact_lock(%s)", [MIGRATION])
         connection.execute("set local lock_timeout = '2s'")
