@@ -161,9 +161,11 @@ def test_a_pool_opens_late_so_that_it_survives_a_fork_and_an_absent_server() -> 
 
 @pytest.fixture(scope="module")
 def choosy(server: Postgres) -> str:
-    """The URI of a server that asks a stranger for no password, and lets somebody barred not in."""
+    """The URI of a server that asks some for no password, and lets somebody barred not in."""
     rules = server.folder / "data/pg_hba.conf"
-    own = "host all stranger all trust\nhost all barred all reject\n"
+    own = "host all stranger,crowded all trust\nhost all barred all reject\n"
+    with psycopg.connect(server.uri) as connection:
+        connection.execute("create role crowded login connection limit 0")
     rules.write_text(own + rules.read_text())
     server.restart()
     return server.uri
@@ -175,6 +177,7 @@ def choosy(server: Postgres) -> str:
         ({"password": "marked"}, "the server refused the password, or knows no such role"),
         ({"password": ""}, "the server refused the password, or knows no such role"),
         ({"user": "stranger"}, "the server knows no such role"),
+        ({"user": "crowded"}, "the server lends no more connections"),
         ({"user": "barred"}, "the server lets nobody in from here"),
         ({"dbname": "none"}, "the server has no such database"),
         ({"sslmode": "require"}, "no TLS comes about"),

@@ -26,6 +26,7 @@ WHY_AWAY = {
     "password": "the server refused the password, or knows no such role",
     'role ".*" does not exist': "the server knows no such role",
     'database ".*" does not exist': "the server has no such database",
+    "too many |connection slots": "the server lends no more connections (see max_connections)",
     "pg_hba": "the server lets nobody in from here, as this role, or without TLS (pg_hba.conf)",
     "SSL|certificate": "no TLS comes about: see sslmode and sslrootcert, and the certificate",
     "resolve host|translate host": "no host is found by that name",
