@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     """`key=value` pairs apart by commas: protocol (ssl, sasl_ssl, sasl_plaintext), ca, mechanism
     (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512), and for the sasl protocols user, password_file."""
     topic: Topic = "twinlock.events"
-    """The log's topic; the names of those beside it begin with it."""
+    """The log's topic; the names of those beside it, and of consumer groups, begin with it."""
     smtp: Address = "127.0.0.1:25"
     """The mail server, `host:port`."""
     smtp_user: str = ""

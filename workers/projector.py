@@ -62,7 +62,8 @@ class Projector:
             if self._log.name == progress.EMBEDDED:
                 progress.choose(connection, self._log.name)  # otherwise the relay says so
             marks = _Marks(connection, self._model.key, self._log.name)
-            reader = self._log.reader(f"twinlock-{self._model.key}", marks.resume)
+            # Of this log alone: others in a group would be waited for when it divides the log.
+            reader = self._log.reader(f"{self._log.name}.{self._model.key}", marks.resume)
             try:
                 while not stop.is_set():
                     if deliveries := reader.poll(POLL):

@@ -1,10 +1,14 @@
 """What is appended becomes visible, on either log."""
 
+from contextlib import closing
+
 import pytest
+from kafka import KafkaAdminClient
 
 from domain.member_mfa import MemberMFA
 from domain.workspace import Workspace
 from projections import audit_trail, standing
+from projections.models import MODELS
 from projections.progress import complete_up_to, wait_visible
 from tests.flow.conftest import Running
 from tests.flow.histories import a_workspace, append, bound
@@ -37,3 +41,15 @@ def test_a_row_knows_that_it_is_behind_its_stream(running: Running) -> None:
     with running.twinlock.connect() as connection:
         assert standing.see(connection, "w", "m2").behind
         assert not standing.see(connection, "w", "m1").behind
+
+
+@pytest.mark.kafka
+def test_no_other_installation_of_the_same_brokers_is_in_our_groups(
+    on_kafka: Running, kafka: str
+) -> None:
+    on_kafka.relay()
+    on_kafka.project()
+    on_kafka.seen(a_workspace(on_kafka.twinlock, ["m1"]))
+    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        groups = {group["group_id"] for group in admin.list_groups()}
+    assert groups >= {f"{on_kafka.log.name}.{model.key}" for model in MODELS}
