@@ -41,7 +41,7 @@ def rotate(
             typer.echo(f"Checkpoints are verified with {twinlock.notary.rotate(datetime.now(UTC))}")
             return
         done, failed = twinlock.vault.rotate()
-        typer.echo(f"{done} data keys are under the current master key now.")
+        typer.echo(f"{done} data keys were wrapped anew, under the current master key.")
         if failed:
             fail(f"these do not open, and are as they were: {', '.join(failed)}", REFUSED)
 
