@@ -114,7 +114,7 @@ def retry(connection: Connection[Any], model: Model, row: ParkedRow) -> None:
 
 def discard(connection: Connection[Any], ids: Sequence[int]) -> set[int]:
     """Forget parked records; answers which of them there were."""
-    query = "DELETE FROM parked WHERE id = ANY(%s::bigint[]) RETURNING id"
+    query = "DELETE FROM parked WHERE id = ANY(%s) RETURNING id"
     return {row[0] for row in connection.execute(query, (list(ids),))}
 
 

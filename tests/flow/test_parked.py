@@ -92,7 +92,8 @@ def test_records_are_discarded_together(twinlock: Twinlock) -> None:
         assert [row.id for row in parked_records(connection)] == [second]
 
 
+@pytest.mark.parametrize("id_", ["99", "99999999999999999999"])
 @pytest.mark.parametrize("what", ["show", "retry", "discard"])
-def test_a_record_that_is_not_there(embedded: Running, what: str) -> None:
-    said = run_twinlock(embedded.twinlock, "parked", what, "99")
+def test_a_record_that_is_not_there(embedded: Running, what: str, id_: str) -> None:
+    said = run_twinlock(embedded.twinlock, "parked", what, id_)
     assert (said.code, "no such record" in said.err) == (1, True)
