@@ -168,5 +168,5 @@ def test_a_missing_library_is_said_with_the_mend(
     target = tmp_path / "events.parquet"
     said = run_twinlock(twinlock, "export", "parquet", str(target))
     assert said.code == 2
-    assert "python -m pip install pyarrow" in said.err
+    assert f"pyarrow: {sys.executable} -m pip install pyarrow" in said.err
     assert not target.exists()

@@ -1,6 +1,7 @@
 """Events as a Parquet file: one row an event, for DuckDB, Spark and their likes."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -37,7 +38,8 @@ def _library() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise NotInstalled("Parquet needs pyarrow: python -m pip install pyarrow") from None
+        install = f"{sys.executable} -m pip install pyarrow"
+        raise NotInstalled(f"Parquet needs pyarrow: {install}") from None
     return pyarrow, parquet
 
 
