@@ -95,6 +95,7 @@ def connect_arguments(
     """What psycopg is to connect with: `uri` with time limits on both sides of the wire.
 
     Transactions see what others commit meanwhile: readers and writers of the events rely on it.
+    Times come in UTC: the last hours that Python knows have no place in zones east of it.
     """
     given = conninfo_to_dict(uri)
     limit = int(statement_seconds * 1000)
