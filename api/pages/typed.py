@@ -1,6 +1,7 @@
 """What people type and paste: forgiven here, on the page, and never by the API."""
 
 import re
+import string
 import unicodedata
 from typing import Final
 
@@ -25,33 +26,23 @@ def text(name: str) -> str:
 
 def digits(text: str) -> Read:
     """Six digits, out of whatever people paste."""
-    plain = _plain(text)
-    if not plain:
-        return None, _("Enter the code: the field is empty.")
-    if not plain.isascii() or not plain.isdigit():
-        return None, _("A code has digits only.")
-    return _of_length(plain, 6)
+    empty, odd = _("Enter the code: the field is empty."), _("A code has digits only.")
+    return _read(_plain(text), string.digits, 6, empty, odd)
 
 
 def letters(text: str) -> Read:
     """Eight characters of a mailed ticket code."""
-    plain = _crockford(text)
-    if not plain:
-        return None, _("Enter the code from the mail: the field is empty.")
-    if set(plain) - set(CROCKFORD):
-        return None, _("The mailed code has letters and digits only.")
-    return _of_length(plain, 8)
+    empty = _("Enter the code from the mail: the field is empty.")
+    odd = _("The mailed code has letters and digits only.")
+    return _read(_crockford(text), CROCKFORD, 8, empty, odd)
 
 
 def recovery_code(text: str) -> Read:
     """A recovery code, written as the API wants it."""
-    plain = _crockford(text)
-    if not plain:
-        return None, _("Enter a recovery code: the field is empty.")
-    if set(plain) - set(CROCKFORD):
-        return None, _("A recovery code has letters and digits only.")
-    code, wrong = _of_length(plain, 16)
-    return ("-".join(plain[i : i + 4] for i in range(0, 16, 4)) if code else None), wrong
+    empty = _("Enter a recovery code: the field is empty.")
+    odd = _("A recovery code has letters and digits only.")
+    code, wrong = _read(_crockford(text), CROCKFORD, 16, empty, odd)
+    return ("-".join(code[i : i + 4] for i in range(0, 16, 4)) if code else None), wrong
 
 
 def _plain(text: str) -> str:
@@ -63,7 +54,12 @@ def _crockford(text: str) -> str:
     return _plain(text).upper().translate(LOOKALIKES)
 
 
-def _of_length(plain: str, length: int) -> Read:
+def _read(plain: str, known: str, length: int, empty: str, odd: str) -> Read:
+    """So many of the known characters, or what is said where there are none or others."""
+    if not plain:
+        return None, empty
+    if set(plain) - set(known):
+        return None, odd
     if len(plain) == length:
         return plain, ""
     given = ngettext("you entered one", "you entered %(num)s", len(plain))
