@@ -64,14 +64,17 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
         challenge_id=command.challenge_id,
     )
     ticket_id, token = desk.chance.id(), desk.chance.token()
-    filed = None
-    if decision.granted:
-        decision, filed = _decided(member, command, context, desk, decision, ticket_id)
     changes: tuple[Change, ...] = ()
     also: tuple[Write, ...] = ()
-    if filed:  # only then, so that a wrong code costs members no more than strangers
-        changes = ((UnbindTicket(ticket_id), (filed,)),)
-        also = _kept(desk, command, filed, ticket_id, token)
+    if decision.granted:  # only then, so that a wrong code costs members no more than strangers
+        try:
+            filed = _file(member, command, context, desk)
+        except Refusal as refusal:  # with the spent code on record all the same
+            decision = Decision(decision.facts, refusal)
+        else:
+            decision = decision.then(TicketOpened(ticket_id=ticket_id))
+            changes = ((UnbindTicket(ticket_id), (filed,)),)
+            also = _kept(desk, command, filed, ticket_id, token)
     at_work = replace(context, workspace_id=command.login.workspace.id if command.login else None)
     position = record(desk, at_work, decision, (member, decision.facts), *changes, also=also)
     return TicketFiled(
@@ -80,22 +83,6 @@ def handle(command: SubmitTicket, context: Context, desk: Desk) -> TicketFiled:
         ticket_token=token,
         submitted_at=member.clock(context.at),
     )
-
-
-def _decided(
-    member: MemberMFA,
-    command: SubmitTicket,
-    context: Context,
-    desk: Desk,
-    confirmed: Decision,
-    ticket_id: str,
-) -> tuple[Decision, TicketSubmitted | None]:
-    """The mailbox is proven: file, or say why not, with the spent code on record either way."""
-    try:
-        filed = _file(member, command, context, desk)
-    except Refusal as refusal:
-        return Decision(confirmed.facts, refusal), None
-    return confirmed.then(TicketOpened(ticket_id=ticket_id)), filed
 
 
 def _file(
