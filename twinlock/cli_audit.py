@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,7 +111,7 @@ def verify(
                 verified,
                 keys=keys,
                 outside=notes,
-                tell=lambda done, total: tell("", done, total),
+                tell=partial(tell, ""),
             )
     except Foreign as foreign:
         fail(f"{file}: {foreign}", WRONG)
@@ -146,7 +147,7 @@ def check(checkpoint: Kept = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(each) for each in one.findings], indent=2))
     else:
         what = f"{one.edge.size:,} events up to position {one.edge.position:,}"
-        lines = [*_lines(one.findings), *_unreadable(source.unreadable)]
+        lines = [*_some(str, one.findings), *_unreadable(source.unreadable)]
         typer.echo("\n".join([*lines, _verdict(one.findings, what, whole=True)]))
     raise typer.Exit(_code(one.findings, ()))
 
@@ -254,15 +255,11 @@ def _shown(report: Report) -> str:
         ]
         hint = "" if report.trusted else "; out of the file itself: compare it with yours"
         lines += [f"key: {key.name}+{key.hash.hex()}{hint}" for key in report.keys]
-    lines += _lines(report.findings)
+    lines += _some(str, report.findings)
     lines += _unreadable(report.unreadable)
     lines += [f"not compared: {what}" for what in report.unchecked]
     whole = report.manifest is not None and not report.manifest.filter
     return "\n".join([*lines, _verdict(report.findings, f"{report.events:,} events", whole=whole)])
-
-
-def _lines(findings: list[Finding]) -> list[str]:
-    return _some(str, findings)
 
 
 def _unreadable(positions: list[int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -96,8 +97,7 @@ def _write(twinlock: Twinlock, wanted: Slice, target: Path) -> str:
         if target.is_dir():
             target = target / f"events-{where.after + 1:016d}-{where.until:016d}.parquet"
         tell = stack.enter_context(Telling("export"))
-        done, total = where.after, where.until - where.after
-        read = slices.read(connection, wanted, where, lambda at: tell("", at - done, total))
+        read = slices.read(connection, wanted, where, partial(tell, ""))
         with whole_file(target) as file:
             count = files.write(file, read)
         return f"{target}: {count:,} events up to position {where.until}"

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -85,8 +86,7 @@ def replay(
         connection = stack.enter_context(twinlock.connect())
         where = slices.span(connection, wanted)
         tell = stack.enter_context(Telling("replay"))
-        done, total = where.after, where.until - where.after
-        read = slices.read(connection, wanted, where, lambda at: tell("", at - done, total))
+        read = slices.read(connection, wanted, where, partial(tell, ""))
         wrap = envelope(twinlock)
         if to_topic:
             _publish(twinlock, to_topic, read, wrap)
@@ -116,23 +116,17 @@ def _moment(name: str, text: str | None, of_day: time) -> datetime | None:
 def _write(output: Path | None, read: Iterable[StoredRecord], shown: Shown) -> None:
     try:
         if output is None:
-            for one in read:
-                sys.stdout.write(shown(one))
+            sys.stdout.writelines(map(shown, read))
             sys.stdout.flush()
             return
         with whole_file(output) as file:
-            _fill(file, read, shown)
+            file.writelines(shown(one).encode() for one in read)
     except Unreadable as error:
         fail(f"{error}; nothing was written" if output else str(error), REFUSED)
     except BrokenPipeError:
         raise
     except OSError as error:
         fail(f"{output or 'output'}: {error.strerror}; nothing was written", BROKEN_OFF)
-
-
-def _fill(file: IO[bytes], read: Iterable[StoredRecord], shown: Shown) -> None:
-    for one in read:
-        file.write(shown(one).encode())
 
 
 def _publish(twinlock: Twinlock, name: str, read: Iterator[StoredRecord], wrap: Envelope) -> None:
@@ -166,13 +160,11 @@ def _writer(twinlock: Twinlock, name: str) -> LogWriter:
 
 
 def _outgoing(wrap: Envelope, one: StoredRecord) -> Outgoing:
-    slices.state_of(one)
     event = wrap.wrap(one)
     return Outgoing(one.stream, serialized(event), headers(event))
 
 
 def _cloud_event(wrap: Envelope, one: StoredRecord) -> str:
-    slices.state_of(one)
     return serialized(wrap.wrap(one)).decode() + "\n"
 
 

@@ -68,16 +68,20 @@ def span(connection: Connection[Any], wanted: Slice) -> Span:
 
 
 def read(
-    connection: Connection[Any], wanted: Slice, where: Span, passed: Callable[[int], None]
+    connection: Connection[Any], wanted: Slice, where: Span, tell: Callable[[int, int], None]
 ) -> Iterator[StoredRecord]:
-    """The events of the slice in order; `passed` is told of every thousandth position."""
+    """The events of the slice in order; raises Unreadable.
+
+    `tell` is told, every thousand events, how many positions of how many are behind us.
+    """
+    total = where.until - where.after
     suits = _filter(connection, wanted)
     for number, one in enumerate(history.by_position(connection, where.after, where.until), 1):
         if suits(one):
             yield one
         if number % STEP == 0:
-            passed(one.position)
-    passed(where.until)
+            tell(one.position - where.after, total)
+    tell(total, total)
 
 
 def state_of(one: StoredRecord) -> dict[str, Any]:

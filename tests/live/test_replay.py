@@ -213,7 +213,7 @@ def test_a_broker_that_goes_away_in_the_middle_is_said_with_the_place(
     wrap = Envelope(twinlock.settings.public_url, twinlock.keys.derived(LOG_KEY))
     with twinlock.connect() as connection:
         wanted = Slice()
-        read = slices.read(connection, wanted, slices.span(connection, wanted), lambda _: None)
+        read = slices.read(connection, wanted, slices.span(connection, wanted), lambda *_: None)
         with pytest.raises(typer.Exit) as left:
             cli_replay._publish(twinlock, "copy", read, wrap)
     assert left.value.exit_code == 4
