@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.fields import ID
-from twinlock.adapters.keyring import BadKeys, MasterKeys
+from twinlock.adapters.keyring import BadKeys, Keyring
 from workers.checkpoints import SUFFIX
 
 ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
@@ -273,22 +273,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
-        if (self.master_key is None) == (self.master_key_file is None):
+        key, file = self.master_key, self.master_key_file
+        if (key is None) == (file is None):
             raise ValueError("MASTER_KEY: give this or MASTER_KEY_FILE, and not both")
-        name = "MASTER_KEY" if self.master_key else "MASTER_KEY_FILE"
+        name = "MASTER_KEY" if key else "MASTER_KEY_FILE"
         try:
-            MasterKeys.parse(self._key_text())
+            Keyring(key.get_secret_value() if key else "", file=file)
         except BadKeys as error:
             raise ValueError(f"{name}: {error}") from None
         except (OSError, UnicodeDecodeError):
             raise ValueError(f"{name}: the file cannot be read") from None
         return self
-
-    def _key_text(self) -> str:
-        if self.master_key is not None:
-            return self.master_key.get_secret_value()
-        assert self.master_key_file is not None
-        return self.master_key_file.read_text()
 
 
 def _line(error: ValidationError) -> str:
