@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from psycopg import Connection
@@ -50,17 +51,18 @@ class TreeProofs:
 
     def inclusion(self, number: int, size: int) -> Proof:
         """From an event's hash."""
-        return self._read(
-            lambda connection: _proof(
-                connection, (number, number + 1), inclusion(number, size), size
-            )
-        )
+        return self._proof((number, number + 1), inclusion(number, size), size)
 
     def consistency(self, old: int, size: int) -> Proof:
         """From an older root."""
-        return self._read(
-            lambda connection: _proof(connection, (0, old), consistency(old, size), size)
-        )
+        return self._proof((0, old), consistency(old, size), size)
+
+    def _proof(self, start: Span, path: Sequence[Span], size: int) -> Proof:
+        """All hashes come out of one statement."""
+        spans = [start, *path, (0, size)]
+        hashes = self._read(lambda there: hashes_of(spans, partial(tiles.nodes, there)))
+        first, *steps, root = map(_encoded, hashes)
+        return Proof(first, steps, root)
 
     def _read(self, ask: Callable[[Connection[Any]], T]) -> T:
         try:
@@ -68,13 +70,6 @@ class TreeProofs:
                 return ask(connection)
         except tiles.MissingNodes as missing:
             raise Unavailable("The tree cannot be read.", retry_after=60) from missing
-
-
-def _proof(connection: Connection[Any], start: Span, path: Sequence[Span], size: int) -> Proof:
-    """All hashes come out of one statement."""
-    hashes = hashes_of([start, *path, (0, size)], lambda wanted: tiles.nodes(connection, wanted))
-    first, *steps, root = map(_encoded, hashes)
-    return Proof(first, steps, root)
 
 
 def _encoded(hashed: bytes) -> str:
