@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.facts import Event, Fact, fact
-from domain.member_mfa import EPOCH
 from domain.refusals import IllegalTransition, Malformed, NotFound
+from domain.times import EPOCH
 
 ROLES = ("host", "owner", "support", "auditor", "analyst")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.facts import Event, Fact, fact
-from domain.member_mfa import EPOCH
+from domain.times import EPOCH
 
 
 @fact("audit.exported")

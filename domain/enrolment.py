@@ -13,11 +13,12 @@ from domain.member_facts import (
     MFABound,
     RecoveryCodesIssued,
 )
-from domain.member_mfa import DAY, EPOCH, PENDING, MemberMFA
+from domain.member_mfa import DAY, PENDING, MemberMFA
 from domain.onetime import ANONYMOUS, BIND, email_code, same
 from domain.refusals import AlreadyBound, CodeRejected, IllegalTransition, TooMany
 from domain.second_factor import BIND as SPENT_ON_BIND
 from domain.second_factor import refuse_locked, rejected
+from domain.times import EPOCH
 from domain.unbind_ticket import CANCELLED, close_ticket
 
 EMAIL_TRIES = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from domain.facts import Event, Fact
@@ -31,8 +31,8 @@ from domain.member_facts import (
     TicketOpened,
 )
 from domain.onetime import ANONYMOUS
+from domain.times import EPOCH
 
-EPOCH = datetime.fromtimestamp(0, UTC)
 PENDING = timedelta(minutes=10)
 """How long a login, an enrolment and a mailed code stay pending."""
 DAY = timedelta(days=1)

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import overload
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""The beginning of time, for what has not happened yet."""
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,

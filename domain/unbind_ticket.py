@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from domain.facts import Event, Fact, fact
 from domain.member_facts import MFAUnbound, TicketClosed
-from domain.member_mfa import EPOCH, MemberMFA
+from domain.member_mfa import MemberMFA
 from domain.refusals import Forbidden, IllegalTransition, Malformed, NotBound, TicketOpen
 from domain.second_factor import require_bound
+from domain.times import EPOCH
 
 SUBMITTED, IN_REVIEW, APPROVED, REJECTED, CANCELLED = (
     "submitted",

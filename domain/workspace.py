@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.facts import Actor, Event, Fact, fact
-from domain.member_mfa import EPOCH
 from domain.refusals import Malformed
+from domain.times import EPOCH
 
 OFF, ENFORCED = "off", "enforced"
 

@@ -10,8 +10,9 @@ from psycopg import Connection
 
 from domain import member_mfa, stored, workspace
 from domain.facts import Aggregate
-from domain.member_mfa import EPOCH, MemberMFA
+from domain.member_mfa import MemberMFA
 from domain.refusals import Malformed, Unavailable
+from domain.times import EPOCH
 from domain.workspace import PolicyEnforced, PolicyLifted, Workspace
 from projections.audit_trail import TABLES
 from projections.coverage import Counts, Item
