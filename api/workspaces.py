@@ -25,7 +25,6 @@ from domain.refusals import Malformed, Unreadable
 from projections import coverage, progress, standing
 
 calls = Calls("Workspaces")
-STANDING = standing.KEY
 
 
 @calls.put(
@@ -94,7 +93,7 @@ def remove_member(visit: Visit, path: MembershipPath) -> Answer:
     "/v1/workspaces/<workspace_id>/mfa-policy",
     guard=guards.past_for_auditors("host", "owner"),
     answers={200: past.AnyPolicy},
-    reads=STANDING,
+    reads=standing.KEY,
 )
 def get_mfa_policy(visit: Visit, path: WorkspacePath, query: AsOfQuery) -> Answer:
     """The policy now, or as of a time or position, which auditors may ask too."""
@@ -136,7 +135,7 @@ def put_mfa_policy(visit: Visit, path: WorkspacePath, body: PolicyBody) -> Answe
     "/v1/workspaces/<workspace_id>/mfa-policy/preview",
     guard=guards.in_workspace("host", "owner"),
     answers={200: answers.Preview},
-    reads=STANDING,
+    reads=standing.KEY,
 )
 def preview_mfa_policy(visit: Visit, path: WorkspacePath, query: PageQuery) -> Answer:
     """Who would be stopped if the policy were enforced without grace."""
@@ -166,7 +165,7 @@ def preview_mfa_policy(visit: Visit, path: WorkspacePath, query: PageQuery) -> A
     "/v1/workspaces/<workspace_id>/coverage",
     guard=guards.past_for_auditors("host", "owner"),
     answers={200: past.AnyCoverage},
-    reads=STANDING,
+    reads=standing.KEY,
 )
 def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Answer:
     """How many members are bound, in grace, overdue and locked, and where each stands.
@@ -177,7 +176,7 @@ def get_coverage(visit: Visit, path: WorkspacePath, query: AsOfPageQuery) -> Ans
     if query.as_of is not None:
         return Answer(body=past.coverage(visit, path.workspace_id, query.as_of, paging))
     with visit.backend.reads.connection() as connection:
-        position = progress.complete_up_to(connection, STANDING)
+        position = progress.complete_up_to(connection, standing.KEY)
         counts = coverage.counts(connection, path.workspace_id, visit.at)
         found = coverage.items(
             connection,

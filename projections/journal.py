@@ -68,7 +68,7 @@ def entry(
     event = Event(
         stream,
         version,
-        _shape(topic).validator.validate_python(data),
+        shape(topic).validator.validate_python(data),
         datetime.fromisoformat(state["time"]),
         Actor(**state["actor"]),
         state["request_id"],
@@ -77,11 +77,7 @@ def entry(
     return Entry(position, fact.wire_name, state["subject"], data, event)
 
 
-def shape(fact: type[Fact]) -> TypeAdapter[Fact]:
-    """The adapter that reads and describes a fact's data."""
-    return _shape(fact.topic())
-
-
 @cache
-def _shape(topic: str) -> TypeAdapter[Fact]:
+def shape(topic: str) -> TypeAdapter[Fact]:
+    """The adapter that reads and describes the data of a topic's fact."""
     return TypeAdapter(FACTS[topic])

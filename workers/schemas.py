@@ -46,7 +46,7 @@ def topics() -> list[str]:
 def data_schema(topic: str) -> dict[str, Any]:
     """The schema of a fact's data; raises KeyError for an unknown topic."""
     fact = FACTS[topic]
-    made = shape(fact).json_schema(mode="serialization")
+    made = shape(topic).json_schema(mode="serialization")
     properties = {name: _untitled(each) for name, each in made.get("properties", {}).items()}
     return {
         "$schema": DIALECT,

@@ -1,5 +1,6 @@
 """An owner's workspace policy: what is in force, who would be stopped, and the change itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -184,7 +185,7 @@ def _end_of_grace(policy: Workspace, at: datetime) -> datetime | None:
     return given.astimezone(UTC) if given else None
 
 
-def _wish(visit: Visit, given: staff.Given) -> Wish:
+def _wish(visit: Visit, given: Callable[[str], str]) -> Wish:
     assert visit.workspace is not None
     mode = given("mode")
     if mode not in (OFF, ENFORCED):

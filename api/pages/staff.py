@@ -1,6 +1,5 @@
 """What the staff's pages share: what is asked of them, and what they say of a workspace."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import request
@@ -13,7 +12,6 @@ from api.shapes import PageQuery
 from api.visits import Arguments, Visit
 from domain.refusals import Malformed, NotYetVisible
 
-Given = Callable[[str], str]
 MOST_DIGITS = 18
 
 

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask
-from flask_babel import format_datetime, get_locale
+from flask_babel import format_datetime
 from flask_babel import gettext as _
 from markupsafe import Markup
 
+from api import language
 from domain.times import rfc3339
 
 FORMS = {"en": "d MMM yyyy, HH:mm", "zh": "y年M月d日 HH:mm"}
@@ -21,9 +22,7 @@ def install(app: Flask) -> None:
 
 def in_utc(time: datetime) -> str:
     """The time in UTC, in the reader's language."""
-    locale = get_locale()
-    form = FORMS["zh" if locale and locale.language == "zh" else "en"]
-    return f"{format_datetime(time, form)} UTC"
+    return f"{format_datetime(time, FORMS[language.current()])} UTC"
 
 
 def when(time: datetime) -> Markup:

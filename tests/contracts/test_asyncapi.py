@@ -133,6 +133,6 @@ def test_a_changed_shape_would_be_noticed(
     changed: Any = make_dataclass("MFABound", fields, kw_only=True)
     changed.wire_name, changed.schema_version, changed.topic = "x", 1, lambda: "changed.v1"
     monkeypatch.setitem(FACTS, "changed.v1", changed)
-    monkeypatch.setattr("workers.schemas.shape", lambda fact: TypeAdapter(fact))
+    monkeypatch.setattr("workers.schemas.shape", lambda topic: TypeAdapter(FACTS[topic]))
     made = {**data_schema("changed.v1"), "title": "mfa.bound.v1"}
     assert unworded(made) != unworded(published)

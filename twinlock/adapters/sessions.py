@@ -80,7 +80,7 @@ class StoredSessions:
         row = self._database.fetch_one(FIND, (hashed(token), at, at - IDLE))
         if row is None:
             return None
-        session = Session(**_fields(row))
+        session = _session(row)
         if session.seen_at < at - NOTICED:
             self._database.execute(SEEN, (at, session.id, at))
         return session
@@ -92,7 +92,7 @@ class StoredSessions:
     def of_member(self, member_id: str, at: datetime) -> Sequence[Session]:
         """The member's live sessions, the newest first."""
         rows = self._database.fetch(OF_MEMBER, (member_id, at, at - IDLE))
-        return [Session(**_fields(row)) for row in rows]
+        return [_session(row) for row in rows]
 
     def end(self, session_id: str) -> None:
         """End a session; none of that id is no mistake."""
@@ -103,5 +103,5 @@ class StoredSessions:
         return self._database.delete("sessions", EXPIRED, (at, at - IDLE))
 
 
-def _fields(row: Row) -> dict[str, Any]:
-    return dict(zip(FIELDS.split(", "), row, strict=True))
+def _session(row: Row) -> Session:
+    return Session(**dict(zip(FIELDS.split(", "), row, strict=True)))
