@@ -17,7 +17,6 @@ from api.pages.page import Page
 from api.pages.settings import signed_in
 from api.pages.site import Site
 from api.pages.steps import Steps
-from api.refusals import status_of
 from api.visits import Visit
 from commands.bind_mfa import BindMFA, MFABound
 from commands.contact import account_label, contact_of
@@ -217,7 +216,7 @@ def _mailbox(
         wrong = words.mailed_code_rejected(rejected)
     return Page(
         "binding/mailbox.html",
-        status=status_of(rejected) if rejected else None,
+        rejected=rejected,
         wrong=wrong,
         refusal=refusal,
         steps=steps,

@@ -1,7 +1,6 @@
 """The login step: after the first factor, a code, a recovery code, a set-up or nothing at all."""
 
 from datetime import timedelta
-from math import ceil
 from typing import Any
 
 from flask import Response, g, redirect, request, url_for
@@ -13,7 +12,6 @@ from api.pages.origin import origin_of
 from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.words import APP, RECOVERY, refused
-from api.refusals import status_of
 from api.visits import Arguments, Visit
 from commands.enter_code import EnterCode
 from commands.finish_login import FinishLogin
@@ -87,7 +85,7 @@ def enter_code(visit: Visit) -> Page | Response:
         return _enter(visit, Proof(code=code))
     except (CodeRejected, Locked) as refusal:
         if refusal.locked_until is not None:
-            return _locked(visit, status=status_of(refusal))
+            return _locked(visit, refusal=refusal)
         return _code(visit, refusal=refusal)
 
 
@@ -194,37 +192,26 @@ def _recovery(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) 
     return _page(visit, "login/recovery.html", wrong=said, refusal=refusal)
 
 
-def _locked(visit: Visit, *, status: int | None = None) -> Page:
+def _locked(visit: Visit, *, refusal: Refusal | None = None) -> Page:
     member = at_hand(visit).member
     until = member.locked_until(visit.at)
     if until is None:
         return _code(visit)
-    wait = ceil((until - visit.at).total_seconds())
-    return _page(
-        visit,
-        "login/locked.html",
-        status=status,
-        retry_after=wait,
-        until=until,
-        bound=member.bound,
-    )
+    return _page(visit, "login/locked.html", refusal=refusal, until=until, bound=member.bound)
 
 
 def _page(
     visit: Visit,
     template: str,
     *,
-    status: int | None = None,
     wrong: str = "",
     refusal: Refusal | None = None,
     **values: Any,
 ) -> Page:
     login = at_hand(visit)
-    if refusal is not None:
-        values = {"retry_after": refusal.retry_after, **values}
     return Page(
         template,
-        status=status or (status_of(refusal) if refusal else None),
+        rejected=refusal,
         wrong=wrong,
         leads_to=leads_to(visit),
         account=account_of(visit, login.member.id),

@@ -19,6 +19,7 @@ POLICY: Final = (
 class Page:
     """`wrong` maps a field's id to what is wrong with it; a bare text is about the code field.
 
+    A `refusal` is said in words; of one that was `rejected`, `wrong` says it at its field.
     `leads_to` is the origin that the page's forms may end at besides our own.
     """
 
@@ -28,6 +29,7 @@ class Page:
         *,
         status: int | None = None,
         refusal: Refusal | None = None,
+        rejected: Refusal | None = None,
         wrong: Mapping[str, str] | str | None = None,
         leads_to: str | None = None,
         retry_after: int | None = None,
@@ -37,9 +39,10 @@ class Page:
         self.template = template
         self.refusal = refusal
         self.wrong = {"code": wrong} if isinstance(wrong, str) and wrong else dict(wrong or {})
-        self.status = status or (status_of(refusal) if refusal else 422 if self.wrong else 200)
+        why = refusal or rejected
+        self.status = status or (status_of(why) if why else 422 if self.wrong else 200)
         self.leads_to = leads_to
-        self.retry_after = retry_after or (refusal.retry_after if refusal else None)
+        self.retry_after = retry_after or (why.retry_after if why else None)
         self.values = values
 
     @staticmethod

@@ -15,7 +15,6 @@ from api.pages.event_words import actor_in_words
 from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.times import in_utc
-from api.refusals import status_of
 from api.shapes import PolicyBody, WorkspacePath
 from api.visits import Visit
 from commands.profile import workspace_name
@@ -103,7 +102,7 @@ def save(visit: Visit) -> Page | Response:
         done = workspaces.put_mfa_policy(visit, _path(visit), body)
     except NotBound as refusal:
         unbound = _("No authenticator is bound. Bind one in the security settings first.")
-        return _preview(visit, wish, wrong=unbound, status=status_of(refusal))
+        return _preview(visit, wish, wrong=unbound, rejected=refusal)
     except Refusal as refusal:
         return _preview(visit, wish, refusal=refusal)
     staff.settle(visit, done.position, standing.KEY)
@@ -124,7 +123,7 @@ def _preview(
     *,
     wrong: str = "",
     refusal: Refusal | None = None,
-    status: int | None = None,
+    rejected: Refusal | None = None,
 ) -> Page:
     query = staff.page_asked_for(PAGE)
     seen = workspaces.preview_mfa_policy(visit, _path(visit), query).body
@@ -136,8 +135,8 @@ def _preview(
     there = url_for("policy.preview", **asked)
     return Page(
         "staff/policy_preview.html",
-        status=status,
         refusal=refusal,
+        rejected=rejected,
         headline=_headline(seen.members, seen.stopped, wish),
         consequence=_consequence(wish),
         stopped=seen.items if wish.enforced else (),

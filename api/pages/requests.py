@@ -19,7 +19,6 @@ from api.pages.page import Page
 from api.pages.site import Site
 from api.pages.steps import Steps
 from api.pages.words import mailed_code_rejected
-from api.refusals import status_of
 from api.shapes import TicketBody
 from api.visits import Arguments, Visit
 from commands.contact import same_address
@@ -145,7 +144,7 @@ def submit(steps: Steps, visit: Visit) -> Page | Response:
             )
     except CodeRejected as refusal:
         said = mailed_code_rejected(refusal)
-        return _form(steps, visit, written, wrong={"code": said}, status=status_of(refusal))
+        return _form(steps, visit, written, wrong={"code": said}, rejected=refusal)
     except (NotBound, TicketOpen, TooMany) as refusal:
         return _form(steps, visit, written, refusal=refusal)
     _follow(visit, filed)
@@ -173,14 +172,14 @@ def _form(
     *,
     wrong: dict[str, str] | None = None,
     refusal: Refusal | None = None,
-    status: int | None = None,
+    rejected: Refusal | None = None,
 ) -> Page:
     g.once_only = request.method == "POST"  # what was typed is on no other page
     return Page(
         "tickets/new.html",
         wrong=wrong,
         refusal=refusal,
-        status=status,
+        rejected=rejected,
         steps=steps,
         written=written,
         free_at=written.free_at(visit.at),

@@ -9,7 +9,6 @@ from api.pages.page import Page
 from api.pages.settings import signed_in
 from api.pages.site import Site
 from api.pages.words import APP, RECOVERY, refused
-from api.refusals import status_of
 from api.visits import Visit
 from commands.renew_recovery_codes import RenewRecoveryCodes
 from commands.secrets import Proof
@@ -104,8 +103,7 @@ def _form(
     recovery = _by_recovery_code()
     return Page(
         "settings/unbind.html",
-        status=status_of(refusal) if refusal else None,
-        retry_after=refusal.retry_after if refusal else None,
+        rejected=refusal,
         wrong=refused(refusal, RECOVERY if recovery else APP) if refusal else wrong,
         by_recovery_code=recovery,
         understood=request.form.get("understood") == "yes",
@@ -135,8 +133,7 @@ def _renewal(visit: Visit, *, wrong: str = "", refusal: Refusal | None = None) -
     return Page(
         "settings/renew.html",
         replaces=visit.member.recovery_set,
-        status=status_of(refusal) if refusal else None,
-        retry_after=refusal.retry_after if refusal else None,
+        rejected=refusal,
         wrong=refused(refusal) if refusal else wrong,
     )
 
