@@ -31,7 +31,10 @@ def caller_address(backend: Backend) -> bytes:
 
 
 def _address(proxies: int) -> str:
-    """Who called the first of so many proxies: each adds whom it saw at the end."""
+    """Who called the first of so many proxies: each adds whom it saw at the end.
+
+    Read as it is written, and not by ProxyFix: to that a quote that a client opens hides the rest.
+    """
     seen = request.headers.get("X-Forwarded-For", "").split(",")
     forwarded = seen[-proxies].strip() if 0 < proxies <= len(seen) else ""
     return forwarded or request.remote_addr or ""
