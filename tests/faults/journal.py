@@ -18,7 +18,7 @@ UNBOUND: Final = "mfa.unbound"
 class Acknowledged:
     """What a 2xx, or a refusal that is a fact, has promised: such an event at this position.
 
-    `key` is the login's id, or empty where the position alone tells.
+    `key` is the login's id, of an unbinding the ticket's, or empty where the position alone tells.
     """
 
     type: str

@@ -13,7 +13,7 @@ from typing import Any
 from domain.member_mfa import MemberMFA
 from projections.models import MODELS
 from tests.faults.ground import Ground, patient
-from tests.faults.journal import ACCEPTED, GRANTED, REJECTED, Acknowledged
+from tests.faults.journal import ACCEPTED, GRANTED, REJECTED, UNBOUND, Acknowledged
 from tests.flow.topics import Record, consume
 from twinlock.backend import log_of, partition_of
 from workers import member_states, rebuild
@@ -105,6 +105,9 @@ def _is_there(
     by_login: dict[tuple[str, str | None], Stored],
 ) -> bool:
     found = by_position.get(entry.position)
+    if entry.type == UNBOUND:  # by a ticket, whose approval is the last event of the append
+        approved = (f"ticket/{entry.key}", "ticket.approved")
+        return found is not None and (found.stream, found.type) == approved
     if entry.key:
         found = by_login.get((entry.type, entry.key))
     if found is None or found.stream != f"member/{entry.member_id}":

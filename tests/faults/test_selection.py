@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import command_faults, database_faults, log_faults, projector_faults
+from tests.faults import command_faults, database_faults, log_faults, projector_faults, whole_faults
 from tests.faults.__main__ import play
 from tests.faults.ground import Ground, ground
 from tests.faults.load import under
@@ -32,6 +32,7 @@ def here() -> Iterator[Ground]:
         projector_faults.before_commit,
         projector_faults.poison,
         projector_faults.unreadable,
+        whole_faults.approval,
     ],
 )
 def test_nothing_is_lost_or_doubled(here: Ground, harm: Harm) -> None:

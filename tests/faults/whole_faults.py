@@ -64,10 +64,12 @@ def killed_at(ground: Ground, place: str, path: str, token: str, body: Any) -> A
     return answer
 
 
-def acknowledge(ground: Ground, type_: str, person: Person, answers: list[Answer]) -> None:
+def acknowledge(
+    ground: Ground, type_: str, person: Person, answers: list[Answer], key: str = ""
+) -> None:
     """Journal what a person was told to have happened; the position is that of its append."""
     for answer in answers:
-        ground.journal.write(Acknowledged(type_, person.id, answer.position))
+        ground.journal.write(Acknowledged(type_, person.id, answer.position, key))
 
 
 def steady(ground: Ground) -> None:
@@ -97,7 +99,8 @@ def approval(ground: Ground, size: Size) -> Seen:
         body = {"reason": "Called back."}
         first = killed_at(ground, APPENDS[number % 3], f"{call}/approve", agent, body)
         again = insisted(ground, f"{call}/approve", agent, body)
-        acknowledge(ground, UNBOUND, person, [a for a in (first, again) if a.status == 200])
+        done = [a for a in (first, again) if a.status == 200]
+        acknowledge(ground, UNBOUND, person, done, ticket)
         hold(again.status in (200, 409), f"{again.status} {again.slug} at a repeated approval")
         steady(ground)
         hold(unbindings(ground, person) == 1, "not exactly one unbinding")
