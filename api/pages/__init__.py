@@ -4,7 +4,7 @@ To add a page, write a module with `add_to(site: Site)` and call it in `api/page
 
 - `site.get(rule, endpoint, guard, view)` and `site.post(...)`; a guard is one of `api/guards.py`,
   a view takes the `Visit` (its caller comes from the browser's session, judged by the streams)
-  and answers `Page("file.html", status=200, refusal=None, wrong=None, **values)`,
+  and answers `Page("file.html", refusal=None, wrong=None, **values)`,
   `Page.elsewhere(address, "What was done")` or a Response. Refusals that a view lets through
   become the page of their status. CSRF, origin, sign-in, headers and language are seen to.
 - `site.menu(endpoint, lazy_gettext("Words"), "owner")` puts it into the menu of those roles.

@@ -90,7 +90,6 @@ def _page(
 
     return Page(
         "staff/audit.html",
-        status=422 if asked.wrong else 200,
         scope=visit.caller.scope,
         asked=asked.fields(),
         wrong={"filters": asked.wrong} if asked.wrong else None,

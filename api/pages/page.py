@@ -19,7 +19,7 @@ POLICY: Final = (
 class Page:
     """`wrong` maps a field's id to what is wrong with it; a bare text is about the code field.
 
-    A `refusal` is said in words; of one that was `rejected`, `wrong` says it at its field.
+    A `refusal` is said in words; of one that was `rejected`, the field or the template says it.
     `leads_to` is the origin that the page's forms may end at besides our own.
     """
 
@@ -32,7 +32,6 @@ class Page:
         rejected: Refusal | None = None,
         wrong: Mapping[str, str] | str | None = None,
         leads_to: str | None = None,
-        retry_after: int | None = None,
         **values: Any,
     ) -> None:
         """Say what to show; the status follows from what is wrong, where none is given."""
@@ -42,7 +41,7 @@ class Page:
         why = refusal or rejected
         self.status = status or (status_of(why) if why else 422 if self.wrong else 200)
         self.leads_to = leads_to
-        self.retry_after = retry_after or (why.retry_after if why else None)
+        self.retry_after = why.retry_after if why else None
         self.values = values
 
     @staticmethod

@@ -16,17 +16,15 @@ from domain.refusals import Refusal, Unauthenticated
 
 def page(refusal: Refusal, *, in_login: bool = False, signs_in: bool = False) -> Page:
     """The page of the refusal's status; `signs_in` says that there is a sign-in of our own."""
-    status = status_of(refusal)
-    title, what, then = _words(refusal, status, in_login)
+    title, what, then = _words(refusal, status_of(refusal), in_login)
     return Page(
         "problem_page.html",
-        status=status,
+        rejected=refusal,
         title=title,
         what=what,
         then=then,
         request_id=g.get("request_id", ""),
         onwards=_onwards(refusal, in_login=in_login, signs_in=signs_in),
-        retry_after=refusal.retry_after,
     )
 
 
